@@ -1,0 +1,164 @@
+/** What one service may ask another over the bus, by owner. Small data only: bodies, files and secrets travel otherwise (D10, I10). */
+import { z } from 'zod';
+import { defineRpc } from './define.ts';
+import { BackendName } from './facts/container.ts';
+import { TokenId, WorkspaceId } from './ids.ts';
+import { SERVICES, type ServiceName } from './services.ts';
+import { WorkspaceStatus } from './status.ts';
+
+/** A workspace as every other service needs to know it: where it is, whom it may talk to, what opens its doors. */
+export const DirectoryEntry = z.object({
+  workspaceId: WorkspaceId,
+  /** Version of the workspace's stream that this shows; facts up to it change nothing. */
+  version: z.number().int(),
+  name: z.string(),
+  parentId: WorkspaceId.nullable(),
+  status: WorkspaceStatus,
+  /** When the status last changed, RFC 3339. */
+  statusSince: z.string(),
+  url: z.string(),
+  internalUrl: z.string(),
+  runtime: z.string(),
+  tier: z.number().int(),
+  external: z.boolean(),
+  maxConcurrentTasks: z.number().int(),
+  budgetLimit: z.number().int().nullable(),
+  /** Live tokens: SHA-256, hex. */
+  tokens: z.array(z.object({ tokenId: TokenId, hash: z.string() })),
+  /** From beats, as far as the registry knew: US cents, tasks, ms since the epoch. */
+  monthlySpend: z.number().int(),
+  activeTasks: z.number().int(),
+  lastBeatAt: z.number().nullable(),
+});
+export type DirectoryEntry = z.infer<typeof DirectoryEntry>;
+
+export const ManagedResource = z.object({
+  /** `id12` of the workspace it was made for. */
+  prefix: z.string(),
+  running: z.boolean(),
+  /** Our installation's id, or `null` on resources that carry only the bare label (spec 3 §1.2). */
+  installation: z.string().nullable(),
+  createdAt: z.string().nullable(),
+});
+export type ManagedResource = z.infer<typeof ManagedResource>;
+
+const StopResult = z.object({ outcome: z.enum(['stopped', 'not-found', 'failed', 'no-backend']), volumeRemoved: z.boolean() });
+
+/** What each service tells of itself (`/admin/liveness`, `molecule status`). */
+export const ServiceHealth = z.object({
+  service: z.enum(SERVICES),
+  instance: z.string(),
+  ready: z.boolean(),
+  /** What it depends on, and what is wrong with it, if anything. */
+  checks: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string() })),
+  loops: z.record(z.string(), z.object({ lastTickAt: z.string(), intervalMs: z.number() })),
+});
+export type ServiceHealth = z.infer<typeof ServiceHealth>;
+
+export const RebuildReport = z.object({
+  service: z.string(),
+  facts: z.number().int(),
+  projections: z.array(
+    z.object({
+      projection: z.string(),
+      table: z.string(),
+      rows: z.number().int(),
+      /** Rows of the rebuilt table that the live one lacks, and the other way round. Zero and zero: equal (I3). */
+      missing: z.number().int(),
+      unexpected: z.number().int(),
+      /** A few of the differing rows, for a person to look at. */
+      examples: z.array(z.string()),
+    }),
+  ),
+});
+export type RebuildReport = z.infer<typeof RebuildReport>;
+
+const health = <Name extends ServiceName>(service: Name) =>
+  defineRpc({ subject: `ask.${service}.health`, input: z.object({}), output: ServiceHealth });
+const rebuild = <Name extends ServiceName>(service: Name) =>
+  defineRpc({ subject: `ask.${service}.rebuild`, input: z.object({ check: z.boolean() }), output: RebuildReport });
+
+export const ask = {
+  health: {
+    gateway: health('gateway'),
+    registry: health('registry'),
+    'a2a-proxy': health('a2a-proxy'),
+    scheduler: health('scheduler'),
+    provisioner: health('provisioner'),
+    sweeper: health('sweeper'),
+  },
+  rebuild: {
+    registry: rebuild('registry'),
+    'a2a-proxy': rebuild('a2a-proxy'),
+    scheduler: rebuild('scheduler'),
+    provisioner: rebuild('provisioner'),
+    sweeper: rebuild('sweeper'),
+  },
+  registry: {
+    /** The directory, page by page; `after` is the last workspace id of the page before. */
+    directory: defineRpc({
+      subject: 'ask.registry.directory',
+      input: z.object({ after: z.string().nullable() }),
+      output: z.object({ entries: z.array(DirectoryEntry), next: z.string().nullable() }),
+    }),
+    resolve: defineRpc({
+      subject: 'ask.registry.resolve',
+      input: z.object({ workspaceId: WorkspaceId }),
+      output: z.object({ entry: DirectoryEntry.nullable() }),
+    }),
+    /** For each prefix asked, an explicit answer: silence is never "no row" (I8). */
+    rows: defineRpc({
+      subject: 'ask.registry.rows',
+      input: z.object({ prefixes: z.array(z.string()).max(1000) }),
+      output: z.object({
+        rows: z.array(
+          z.object({ prefix: z.string(), state: z.enum(['absent', 'removed', 'live']), workspaceId: WorkspaceId.nullable() }),
+        ),
+      }),
+    }),
+    /** The provisioner minted a token and wrote it to the agent's volume: all others die, this one lives. Only its hash travels. */
+    replaceTokens: defineRpc({
+      subject: 'ask.registry.replace-tokens',
+      input: z.object({
+        workspaceId: WorkspaceId,
+        hash: z.string().length(64),
+        prefix: z.string().length(8),
+        commandId: z.string(),
+      }),
+      output: z.object({ accepted: z.boolean() }),
+    }),
+  },
+  provisioner: {
+    backend: defineRpc({
+      subject: 'ask.provisioner.backend',
+      input: z.object({}),
+      output: z.object({ backend: BackendName, installation: z.string() }),
+    }),
+    listManaged: defineRpc({
+      subject: 'ask.provisioner.list-managed',
+      input: z.object({}),
+      output: z.object({ backend: BackendName, resources: z.array(ManagedResource) }),
+    }),
+    isRunning: defineRpc({
+      subject: 'ask.provisioner.is-running',
+      input: z.object({ workspaceId: WorkspaceId }),
+      /** `certain: false`: the engine could not say, which counts as alive. */
+      output: z.object({ running: z.boolean(), certain: z.boolean() }),
+    }),
+    /** Stops what runs for a workspace, and only after a proven stop removes its volume. */
+    stop: defineRpc({
+      subject: 'ask.provisioner.stop',
+      input: z.object({ workspaceId: WorkspaceId, removeVolume: z.boolean(), commandId: z.string() }),
+      output: StopResult,
+    }),
+    /** The same for a labelled resource whose workspace id is not known whole. */
+    reap: defineRpc({ subject: 'ask.provisioner.reap', input: z.object({ prefix: z.string() }), output: StopResult }),
+  },
+  scheduler: {
+    disableFor: defineRpc({
+      subject: 'ask.scheduler.disable-for',
+      input: z.object({ workspaceIds: z.array(WorkspaceId).max(1000) }),
+      output: z.object({ disabled: z.number().int() }),
+    }),
+  },
+} as const;

@@ -1,0 +1,96 @@
+/** How facts look to canvases: the envelope of spec 1 §6.1, and which fact shows as which event (§6.4, kind P). */
+import type { AnyRecordedFact } from './facts/index.ts';
+import type { Json } from './facts/workspace.ts';
+
+export interface CanvasEvent {
+  readonly event: string;
+  readonly workspace_id: string;
+  readonly timestamp: string;
+  readonly payload: Readonly<Record<string, Json>>;
+}
+
+/** The events of the wire that a fact shows as: none for what concerns no canvas. Pure. */
+export function canvasEvents(fact: AnyRecordedFact): readonly CanvasEvent[] {
+  const shown = translate(fact);
+  return shown === null
+    ? []
+    : [{ event: shown.event, workspace_id: fact.workspaceId, timestamp: fact.recordedAt, payload: shown.payload }];
+}
+
+function translate(fact: AnyRecordedFact): { event: string; payload: Record<string, Json> } | null {
+  switch (fact.type) {
+    case 'workspace.created':
+      return fact.data.by === 'register' ? null : createdEvent(fact.data);
+    case 'workspace.registered':
+      return { event: 'WORKSPACE_ONLINE', payload: { url: fact.data.url, agent_card: fact.data.agentCard } };
+    case 'workspace.status':
+      return fact.data.event === null ? null : { event: fact.data.event.type, payload: fact.data.event.payload };
+    case 'workspace.removed':
+      return {
+        event: 'WORKSPACE_REMOVED',
+        payload: fact.data.cascadeDeleted === undefined ? {} : { cascade_deleted: fact.data.cascadeDeleted },
+      };
+    case 'workspace.card':
+      return { event: 'AGENT_CARD_UPDATED', payload: { agent_card: fact.data.agentCard } };
+    case 'schedule.fired':
+      return {
+        event: 'CRON_EXECUTED',
+        payload: { schedule_id: fact.data.scheduleId, schedule_name: fact.data.name, status: fact.data.status },
+      };
+    case 'schedule.skipped':
+      return fact.data.reason !== 'busy'
+        ? null
+        : {
+            event: 'CRON_SKIPPED',
+            payload: {
+              schedule_id: fact.data.scheduleId,
+              schedule_name: fact.data.name,
+              reason: `skipped: workspace busy (active_tasks=${fact.data.activeTasks})`,
+            },
+          };
+    case 'workspace.changed':
+    case 'workspace.moved':
+    case 'workspace.located':
+    case 'token.issued':
+    case 'token.revoked':
+    case 'a2a.dispatched':
+    case 'a2a.answered':
+    case 'a2a.unreached':
+    case 'a2a.queued':
+    case 'a2a.requeued':
+    case 'a2a.completed':
+    case 'a2a.failed':
+    case 'a2a.dropped':
+    case 'agent.unreachable':
+    case 'schedule.created':
+    case 'schedule.disabled':
+    case 'schedule.deleted':
+    case 'schedule.due':
+    case 'container.starting':
+    case 'container.started':
+    case 'container.exited':
+    case 'container.stopped':
+    case 'provision.failed':
+    case 'liveness.lost':
+    case 'provision.timed-out':
+    case 'orphan.found':
+    case 'orphan.reaped':
+      return null;
+    default:
+      return unknownFact(fact);
+  }
+}
+
+/** A fact type was forgotten: the compiler says so here. At run time, a newer service's fact concerns no canvas of ours. */
+const unknownFact = (_fact: never): null => null;
+
+function createdEvent(data: Extract<AnyRecordedFact, { type: 'workspace.created' }>['data']) {
+  switch (data.status) {
+    case 'online':
+      return { event: 'WORKSPACE_ONLINE', payload: { name: data.name, external: true } };
+    case 'awaiting_agent':
+      return { event: 'WORKSPACE_AWAITING_AGENT', payload: { name: data.name, external: true } };
+    default:
+      return { event: 'WORKSPACE_PROVISIONING', payload: { name: data.name, tier: data.tier, runtime: data.runtime } };
+  }
+}

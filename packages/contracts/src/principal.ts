@@ -1,0 +1,36 @@
+/** Who is asking, as the gateway found out and every route may rely on (D4). */
+import { z } from 'zod';
+
+/** What the request's own credentials amount to. `unknown-token` is a bearer that is nobody's: never the same as none. */
+export const Identity = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('anonymous') }),
+  z.object({ kind: z.literal('unknown-token') }),
+  z.object({ kind: z.literal('admin') }),
+  z.object({ kind: z.literal('org'), tokenId: z.string() }),
+  z.object({ kind: z.literal('workspace'), workspaceId: z.string(), tokenId: z.string() }),
+  /** A service of ours, asking on its own behalf; `as` is the caller name of spec 2 §1.2, e.g. `system:restart-context`, or '' for canvas-like. */
+  z.object({ kind: z.literal('service'), service: z.string(), as: z.string() }),
+]);
+export type Identity = z.infer<typeof Identity>;
+
+export const Principal = z.object({
+  identity: Identity,
+  /** `MOLECULE_ENV` is development and no `ADMIN_TOKEN` is set (spec 1 §4.5). */
+  devOpen: z.boolean(),
+  /** `ADMIN_TOKEN` is set. */
+  adminTokenSet: z.boolean(),
+  /** No workspace token is live anywhere (spec 1 §4.2 step 2). */
+  noLiveToken: z.boolean(),
+  /** `false` while tokens cannot be looked up: protected routes answer 503, none opens (I9). */
+  tokensKnown: z.boolean(),
+});
+export type Principal = z.infer<typeof Principal>;
+
+/** What travels with a request from the gateway to the owner of its route. */
+export const RequestContext = z.object({
+  principal: Principal,
+  requestId: z.string(),
+  /** How far the gateway's beats had got; see `BeatMark`. */
+  beats: z.object({ gateway: z.string(), seq: z.number().int() }).nullable(),
+});
+export type RequestContext = z.infer<typeof RequestContext>;

@@ -1,0 +1,33 @@
+/** Every subject of the bus has its builder here; none is spelt out elsewhere. */
+import { FACT_CONTEXTS } from './facts/index.ts';
+import type { ServiceName } from './services.ts';
+
+/** Stands for the workspace in facts that concern none. */
+export const PLATFORM = 'platform';
+
+/** A workspace id may be a token of a subject only if it cannot be mistaken for a wildcard or a separator. */
+const token = (text: string): string => {
+  if (!/^[A-Za-z0-9_-]+$/.test(text)) throw new TypeError(`not a subject token: ${JSON.stringify(text)}`);
+  return text;
+};
+
+export const subjects = {
+  heartbeat: (workspaceId: string): string => `heartbeat.${token(workspaceId)}`,
+  everyHeartbeat: 'heartbeat.*',
+  fact: (type: string, workspaceId: string): string => `${type}.${token(workspaceId)}`,
+  /** What the stream FACTS stores. */
+  everyFact: FACT_CONTEXTS.map((context) => `${context}.*.*`),
+  /** Batches of live messages of one service (ADR 0003). */
+  live: (service: ServiceName): string => `live.${service}`,
+  everyLive: 'live.*',
+  parked: (consumer: string): string => `parked.${token(consumer)}`,
+  everyParked: 'parked.*',
+  /** Wakes the relay of a service that is active in another replica. */
+  relayNudge: (service: ServiceName): string => `relay.nudge.${token(service)}`,
+  /** A directory says that it is there, and that it goes. */
+  directoryPresence: 'directory.presence',
+  /** Asks every directory to answer once it has applied a version (I4). */
+  directoryBarrier: 'directory.barrier',
+} as const;
+
+export const STREAMS = { facts: 'FACTS', heartbeats: 'HEARTBEATS', parked: 'PARKED' } as const;
