@@ -40,7 +40,7 @@ export const scheduleFacts = defineFacts({
     schema: About.extend({
       dueAt: Timestamp,
       /** `busy` counts as a run and is told to the canvas; `native-scheduler` only advances (spec 2 §6.4, §6.6). */
-      reason: z.enum(['busy', 'native-scheduler', 'interrupted']),
+      reason: z.enum(['busy', 'native-scheduler']),
       activeTasks: z.number().int(),
       ranAt: Timestamp,
       nextRunAt: Timestamp,

@@ -1,0 +1,95 @@
+/** A schedule as its decisions need to see it (spec 2 §6). */
+import { type RecordedScheduleFact, type ScheduleFact, type ScheduleId, scheduleFacts, type Timestamp, type WorkspaceId } from '@molecule/contracts';
+import type { Aggregate, Fold } from '@molecule/event-store';
+import type { Tables } from '../database.ts';
+import { scheduleList } from './projections/schedule-list.ts';
+
+export interface Identity {
+  readonly scheduleId: ScheduleId;
+  readonly workspaceId: WorkspaceId;
+  readonly name: string;
+}
+
+/** One due instant that a worker has taken on and that has not ended yet. */
+export interface Occurrence {
+  readonly dueAt: Timestamp;
+  /** The name under which the message is sent, whoever sends it, however often: the proxy dispatches it once. */
+  readonly messageId: string;
+  readonly worker: string;
+}
+
+export type Schedule =
+  | { readonly status: 'absent' }
+  | {
+      readonly status: 'waiting';
+      readonly about: Identity;
+      readonly enabled: boolean;
+      readonly nextRunAt: Timestamp;
+      readonly emptyRuns: number;
+    }
+  | {
+      readonly status: 'running';
+      readonly about: Identity;
+      readonly enabled: boolean;
+      readonly nextRunAt: Timestamp;
+      readonly emptyRuns: number;
+      readonly occurrence: Occurrence;
+    }
+  | { readonly status: 'deleted' };
+
+const fold: Fold<Schedule, ScheduleFact> = {
+  initial: { status: 'absent' },
+  evolve: (state, fact) => {
+    const { status } = state;
+    const alive = status === 'waiting' || status === 'running' ? state : undefined;
+    switch (fact.type) {
+      case 'schedule.created': {
+        const { scheduleId, workspaceId, name, enabled, nextRunAt } = fact.data;
+        return { status: 'waiting', about: { scheduleId, workspaceId, name }, enabled, nextRunAt, emptyRuns: 0 };
+      }
+      case 'schedule.disabled':
+        return alive ? { ...alive, enabled: false } : state;
+      case 'schedule.deleted':
+        return { status: 'deleted' };
+      case 'schedule.due': {
+        if (!alive) return state;
+        const { dueAt, messageId, worker, nextRunAt } = fact.data;
+        return { ...alive, status: 'running', nextRunAt, occurrence: { dueAt, messageId, worker } };
+      }
+      case 'schedule.fired':
+        return alive ? waiting(alive, fact.data.nextRunAt, emptyRunsAfter(alive.emptyRuns, fact.data)) : state;
+      case 'schedule.skipped':
+        return alive ? waiting(alive, fact.data.nextRunAt, alive.emptyRuns) : state;
+      default:
+        return unreachable(fact);
+    }
+  },
+};
+
+/** Spec 2 §6.5: empty successes count up, any other success starts over, errors leave the count. */
+export const emptyRunsAfter = (emptyRuns: number, run: { readonly status: string; readonly empty: boolean }): number =>
+  run.status === 'error' ? emptyRuns : run.empty ? emptyRuns + 1 : 0;
+
+type Alive = Extract<Schedule, { status: 'waiting' | 'running' }>;
+
+const waiting = ({ about, enabled }: Alive, nextRunAt: Timestamp, emptyRuns: number): Schedule => ({
+  status: 'waiting',
+  about,
+  enabled,
+  nextRunAt,
+  emptyRuns,
+});
+
+const unreachable = (fact: never): never => {
+  throw new TypeError(`unknown fact ${JSON.stringify(fact)}`);
+};
+
+export const schedule: Aggregate<Tables, Schedule, ScheduleFact> = {
+  noun: 'schedule',
+  family: scheduleFacts,
+  fold,
+  inline: [scheduleList],
+  workspaceOf: (_id, fact) => fact.data.workspaceId,
+};
+
+export type { RecordedScheduleFact };
