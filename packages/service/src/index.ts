@@ -1,1 +1,10 @@
-export {};
+/** The public surface of @molecule/service: what every service is made of. What is not named here is private to the package. */
+export { type Basics, type BasicsOptions, createBasics } from './basics.ts';
+export { ConfigError, configPieces, LOG_LEVELS, type LogLevel, type Mode, modeOf, readConfig } from './config.ts';
+export { evaluateHealth, type HealthCheck, type HealthResult, type OpsServerOptions, startOpsServer } from './health.ts';
+export { bind, CannotListen } from './listening.ts';
+export { createLog, type Log, type LogOptions } from './log.ts';
+export { type Loop, type LoopSnapshot, Loops } from './loops.ts';
+export { type RunOptions, run } from './run.ts';
+export { Scope } from './scope.ts';
+export { backoff, type Clock, newId, sleep, systemClock } from './time.ts';

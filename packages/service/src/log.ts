@@ -1,0 +1,86 @@
+/**
+ * One JSON line per event, on stdout. Whatever is handed to a log line leaves without secrets (I10): values under
+ * secret-looking keys, passwords in URLs, and bearer tokens in texts and in errors.
+ */
+import { pino } from 'pino';
+import type { LogLevel } from './config.ts';
+
+export type Log = pino.Logger;
+
+export interface LogOptions {
+  readonly service: string;
+  readonly level: LogLevel;
+  /** Which process of the service; one of several replicas. */
+  readonly instance?: string;
+  /** Where lines go; stdout unless a test wants to read them. */
+  readonly destination?: pino.DestinationStream;
+}
+
+/** A logger for one service. Lines are a constant message and an object. */
+export function createLog({ service, level, instance, destination }: LogOptions): Log {
+  const options: pino.LoggerOptions = {
+    level,
+    base: instance === undefined ? { service } : { service, instance },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: {
+      level: (label) => ({ level: label }),
+      bindings: (bindings) => withoutSecrets(bindings) as Record<string, unknown>,
+      log: (entry) => withoutSecrets(entry) as Record<string, unknown>,
+    },
+    serializers: { err: errorWithoutSecrets, error: errorWithoutSecrets },
+    hooks: {
+      logMethod(args, method) {
+        const [first, second] = args as [unknown, unknown];
+        if (typeof first === 'string') args[0] = scrub(first);
+        else if (typeof second === 'string') args[1] = scrub(second);
+        method.apply(this, args);
+      },
+    },
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+const HIDDEN = '[hidden]';
+const MAX_DEPTH = 6;
+
+/** `token`, `auth_token`, `ADMIN_TOKEN`, `authorization`, `apiKey`, `clientSecret` … but not `tokenId`, nor a bare `key`. */
+const SECRET_KEY =
+  /authorization|cookie|password|passwd|secret|credential|(api|private|internal|encryption|signing)[-_]?key|database[-_]?url|tokens?$/i;
+
+/** The same value, with what looks secret replaced; copied only where something had to be. */
+function withoutSecrets(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return scrub(value);
+  if (value === null || typeof value !== 'object' || depth > MAX_DEPTH) return value;
+  if (value instanceof Error) return depth === 0 ? value : errorWithoutSecrets(value);
+  if (Array.isArray(value)) {
+    let copy: unknown[] | undefined;
+    value.forEach((item, index) => {
+      const clean = withoutSecrets(item, depth + 1);
+      if (clean === item) return;
+      copy ??= [...value];
+      copy[index] = clean;
+    });
+    return copy ?? value;
+  }
+  const prototype = Object.getPrototypeOf(value) as unknown;
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  let copy: Record<string, unknown> | undefined;
+  for (const [key, item] of Object.entries(value)) {
+    // Errors at the first level belong to the serializer of their key.
+    const isSecret = SECRET_KEY.test(key) && (typeof item === 'string' || (typeof item === 'object' && item !== null));
+    const clean = isSecret ? HIDDEN : depth === 0 && item instanceof Error ? item : withoutSecrets(item, depth + 1);
+    if (clean === item) continue;
+    copy ??= { ...value };
+    copy[key] = clean;
+  }
+  return copy ?? value;
+}
+
+const scrub = (text: string): string => {
+  const clean = text.includes('@') && text.includes('://') ? text.replace(/(:\/\/)[^/\s@]+@/g, '$1…@') : text;
+  return /bearer /i.test(clean) ? clean.replace(/(bearer) +[^\s"',}]+/gi, '$1 …') : clean;
+};
+
+function errorWithoutSecrets(error: unknown): unknown {
+  return error instanceof Error ? withoutSecrets({ ...pino.stdSerializers.err(error) }, 1) : withoutSecrets(error, 1);
+}
