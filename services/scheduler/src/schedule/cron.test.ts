@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { InvalidCron, InvalidTimezone, parseCron } from './cron.ts';
 
 const start = new Date('2026-03-01T00:00:30Z');
-const next = (expression: string, timezone = 'UTC', after = start) => parseCron(expression, timezone, after).next(after).toISOString();
+const next = (expression: string, timezone = 'UTC', after = start) =>
+  parseCron(expression, timezone, after).next(after).toISOString();
 
 describe('the next occurrence', () => {
   it.each([
@@ -29,24 +30,50 @@ describe('the next occurrence', () => {
     const hour = fc.integer({ min: 0, max: 23 });
     const instant = fc.date({ min: new Date('2020-01-01'), max: new Date('2035-01-01'), noInvalidDate: true });
     fc.assert(
-      fc.property(minute, hour, instant, fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata'), (m, h, after, zone) => {
-        const occurrence = parseCron(`${m} ${h} * * *`, zone, after).next(after);
-        expect(occurrence.getTime()).toBeGreaterThan(after.getTime());
-        expect(occurrence.getTime() % 60_000).toBe(0);
-      }),
+      fc.property(
+        minute,
+        hour,
+        instant,
+        fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata'),
+        (m, h, after, zone) => {
+          const occurrence = parseCron(`${m} ${h} * * *`, zone, after).next(after);
+          expect(occurrence.getTime()).toBeGreaterThan(after.getTime());
+          expect(occurrence.getTime() % 60_000).toBe(0);
+        },
+      ),
     );
   });
 });
 
 describe('an expression is refused', () => {
-  it.each(['', '* * * *', '* * * * * *', '@hourly', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * 13 *', '* * * * 7', '* * * * SUNDAY',
-    '5-1 * * * *', '*/0 * * * *', 'a * * * *', '1,,2 * * * *', '-1 * * * *', '1.5 * * * *', '* * L * *', '* * * * MON#1'])('as %j', (expression) => {
+  it.each([
+    '',
+    '* * * *',
+    '* * * * * *',
+    '@hourly',
+    '60 * * * *',
+    '* 24 * * *',
+    '* * 0 * *',
+    '* * * 13 *',
+    '* * * * 7',
+    '* * * * SUNDAY',
+    '5-1 * * * *',
+    '*/0 * * * *',
+    'a * * * *',
+    '1,,2 * * * *',
+    '-1 * * * *',
+    '1.5 * * * *',
+    '* * L * *',
+    '* * * * MON#1',
+  ])('as %j', (expression) => {
     expect(() => parseCron(expression, 'UTC', start)).toThrow(InvalidCron);
   });
 
   it('when it has no occurrence in five years', () => expect(() => parseCron('0 0 30 2 *', 'UTC', start)).toThrow(InvalidCron));
 
-  it.each(['Mars/Olympus', '', 'UTC+25'])('with the zone %j', (zone) => expect(() => parseCron('* * * * *', zone, start)).toThrow(InvalidTimezone));
+  it.each(['Mars/Olympus', '', 'UTC+25'])('with the zone %j', (zone) =>
+    expect(() => parseCron('* * * * *', zone, start)).toThrow(InvalidTimezone),
+  );
 
   it('or accepted, but never with another error, whatever it is', () => {
     fc.assert(

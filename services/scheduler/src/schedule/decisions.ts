@@ -12,8 +12,10 @@ export interface NewSchedule extends Identity {
   readonly nextRunAt: Timestamp;
 }
 
-export const create = (data: NewSchedule): Decision => (schedule) =>
-  schedule.status === 'absent' ? [{ type: 'schedule.created', data }] : [];
+export const create =
+  (data: NewSchedule): Decision =>
+  (schedule) =>
+    schedule.status === 'absent' ? [{ type: 'schedule.created', data }] : [];
 
 export const remove: Decision = (schedule) => {
   if (schedule.status === 'absent' || schedule.status === 'deleted') throw new Refusal('not-found', 'schedule not found');
@@ -88,7 +90,10 @@ export const leaveToRuntime =
     if (schedule.status !== 'waiting' || !schedule.enabled || schedule.nextRunAt > now) return [];
     const dueAt = schedule.nextRunAt;
     return [
-      { type: 'schedule.skipped', data: { ...schedule.about, dueAt, reason: 'native-scheduler', activeTasks: 0, ranAt: now, nextRunAt } },
+      {
+        type: 'schedule.skipped',
+        data: { ...schedule.about, dueAt, reason: 'native-scheduler', activeTasks: 0, ranAt: now, nextRunAt },
+      },
     ];
   };
 

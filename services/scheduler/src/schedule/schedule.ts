@@ -1,5 +1,12 @@
 /** A schedule as its decisions need to see it (spec 2 §6). */
-import { type RecordedScheduleFact, type ScheduleFact, type ScheduleId, scheduleFacts, type Timestamp, type WorkspaceId } from '@molecule/contracts';
+import {
+  type RecordedScheduleFact,
+  type ScheduleFact,
+  type ScheduleId,
+  scheduleFacts,
+  type Timestamp,
+  type WorkspaceId,
+} from '@molecule/contracts';
 import type { Aggregate, Fold } from '@molecule/event-store';
 import type { Tables } from '../database.ts';
 import { scheduleList } from './projections/schedule-list.ts';

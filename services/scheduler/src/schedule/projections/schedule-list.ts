@@ -153,24 +153,48 @@ const occurrences = (db: Kysely<Tables>) =>
 
 /** What is due at `now` and held by nobody, the longest due first. */
 export const dueSchedules = (db: Kysely<Tables>, now: Date, limit: number): Promise<DueSchedule[]> =>
-  occurrences(db).where('enabled', '=', true).where('worker', 'is', null).where('next_run_at', '<=', now).orderBy('next_run_at').limit(limit).execute();
+  occurrences(db)
+    .where('enabled', '=', true)
+    .where('worker', 'is', null)
+    .where('next_run_at', '<=', now)
+    .orderBy('next_run_at')
+    .limit(limit)
+    .execute();
 
 /** What is held by workers that are dead by the database's clock. */
 export const abandonedOccurrences = (db: Kysely<Tables>): Promise<DueSchedule[]> =>
   occurrences(db)
     .where('worker', 'is not', null)
     .where((row) =>
-      row.not(row.exists(row.selectFrom('workers').select('workers.worker').whereRef('workers.worker', '=', 'schedule_list.worker').where('alive_until', '>', sql<Date>`now()`))),
+      row.not(
+        row.exists(
+          row
+            .selectFrom('workers')
+            .select('workers.worker')
+            .whereRef('workers.worker', '=', 'schedule_list.worker')
+            .where('alive_until', '>', sql<Date>`now()`),
+        ),
+      ),
     )
     .execute();
 
 /** The schedules of these workspaces that could still fire. */
 export const enabledSchedulesOf = async (db: Kysely<Tables>, workspaceIds: readonly WorkspaceId[]): Promise<ScheduleId[]> => {
   if (workspaceIds.length === 0) return [];
-  const rows = await db.selectFrom('schedule_list').select('schedule_id').where('workspace_id', 'in', workspaceIds).where('enabled', '=', true).execute();
+  const rows = await db
+    .selectFrom('schedule_list')
+    .select('schedule_id')
+    .where('workspace_id', 'in', workspaceIds)
+    .where('enabled', '=', true)
+    .execute();
   return rows.map(({ schedule_id }) => schedule_id as ScheduleId);
 };
 
 /** Whether this schedule is one of this workspace's. */
 export const belongsTo = async (db: Kysely<Tables>, scheduleId: string, workspaceId: string): Promise<boolean> =>
-  (await db.selectFrom('schedule_list').select('schedule_id').where('schedule_id', '=', scheduleId).where('workspace_id', '=', workspaceId).executeTakeFirst()) !== undefined;
+  (await db
+    .selectFrom('schedule_list')
+    .select('schedule_id')
+    .where('schedule_id', '=', scheduleId)
+    .where('workspace_id', '=', workspaceId)
+    .executeTakeFirst()) !== undefined;

@@ -1,0 +1,98 @@
+/** The schedules of a workspace over HTTP (spec 2 §6.3). */
+import { isWorkspaceId, Refusal, ScheduleId, type WorkspaceId } from '@molecule/contracts';
+import { auth, body, json, serviceApp } from '@molecule/http';
+import { z } from 'zod';
+import type { Parts } from '../parts.ts';
+import { type CronSchedule, InvalidCron, InvalidTimezone, parseCron } from './cron.ts';
+import * as decisions from './decisions.ts';
+import { belongsTo, schedulesOf } from './projections/schedule-list.ts';
+import { schedule } from './schedule.ts';
+
+const orAbsent = <Schema extends z.ZodType>(schema: Schema) => schema.nullish().transform((value) => value ?? undefined);
+
+const NewSchedule = z.object({
+  name: orAbsent(z.string()),
+  cron_expr: z.string().min(1),
+  timezone: orAbsent(z.string()),
+  prompt: z.string().min(1),
+  enabled: orAbsent(z.boolean()),
+});
+
+const missing = () => new Refusal('invalid', 'cron_expr and prompt are required');
+const notFound = () => new Refusal('not-found', 'schedule not found');
+
+export const scheduleRoutes = ({ ledger, directory, clock, newId, log }: Parts) =>
+  serviceApp(log)
+    .get('/workspaces/:id/schedules', auth.workspace, async (c) => {
+      const workspaceId = c.req.param('id');
+      if (!isWorkspaceId(workspaceId)) throw new Refusal('failed', 'failed to query schedules');
+      return json(c, await schedulesOf(ledger.db, workspaceId));
+    })
+
+    .post('/workspaces/:id/schedules', auth.workspace, body(NewSchedule, missing), async (c) => {
+      const { name = '', cron_expr, timezone, prompt, enabled = true } = c.req.valid('json');
+      const zone = timezone === undefined || timezone === '' ? 'UTC' : timezone;
+      const now = clock.now();
+      const nextRunAt = readCron(cron_expr, zone, now).next(now).toISOString();
+      const workspaceId = await existing(directory, c.req.param('id'));
+      const scheduleId = ScheduleId.parse(newId());
+      const created = decisions.create({
+        scheduleId,
+        workspaceId,
+        name,
+        cronExpr: cron_expr,
+        timezone: zone,
+        enabled,
+        source: 'runtime',
+        nextRunAt,
+      });
+      try {
+        await ledger.transact(schedule, { id: scheduleId, commandId: c.get('requestId') }, created, async (tx) => {
+          // Carriage returns made agents answer empty (spec 2 §6.3).
+          await tx.db
+            .insertInto('schedule_prompts')
+            .values({ schedule_id: scheduleId, prompt: prompt.replaceAll('\r', '') })
+            .execute();
+        });
+      } catch (error) {
+        if (isNameTaken(error)) throw new Refusal('failed', 'failed to create schedule', { cause: error });
+        throw error;
+      }
+      return json(c, { id: scheduleId, status: 'created', next_run_at: nextRunAt }, 201);
+    })
+
+    .delete('/workspaces/:id/schedules/:scheduleId', auth.workspace, async (c) => {
+      const { id, scheduleId } = c.req.param();
+      if (!isWorkspaceId(id) || !ScheduleId.safeParse(scheduleId).success) throw notFound();
+      // Matched on both: another workspace's schedule does not exist here (spec 2 §8 #8).
+      if (!(await belongsTo(ledger.db, scheduleId, id))) throw notFound();
+      await ledger.transact(schedule, { id: scheduleId, commandId: c.get('requestId') }, decisions.remove, async (tx) => {
+        await tx.db.deleteFrom('schedule_prompts').where('schedule_id', '=', scheduleId).execute();
+      });
+      return json(c, { status: 'deleted' });
+    });
+
+/** A removed or unknown workspace has no schedules to come (spec 2 §6.3: 500 with this text). */
+async function existing(directory: Parts['directory'], id: string): Promise<WorkspaceId> {
+  const entry = isWorkspaceId(id) ? await directory.resolve(id) : undefined;
+  if (entry === undefined || entry.status === 'removed') throw new Refusal('failed', 'failed to create schedule');
+  return entry.workspaceId;
+}
+
+function readCron(expression: string, timezone: string, now: Date): CronSchedule {
+  try {
+    return parseCron(expression, timezone, now);
+  } catch (error) {
+    if (error instanceof InvalidTimezone) throw new Refusal('invalid', `invalid timezone: ${error.message}`);
+    if (error instanceof InvalidCron) throw new Refusal('invalid', 'invalid request body');
+    throw error;
+  }
+}
+
+const UNIQUE_VIOLATION = '23505';
+const isNameTaken = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  error.code === UNIQUE_VIOLATION &&
+  'table' in error &&
+  error.table === 'schedule_list';

@@ -1,0 +1,35 @@
+import type { DirectoryEntry } from '@molecule/contracts';
+import { describe, expect, it } from 'vitest';
+import { planTimeouts, provisionTimeout } from './sweep.ts';
+
+const now = Date.parse('2026-03-02T09:00:00Z');
+const entry = (change: Partial<DirectoryEntry>): DirectoryEntry =>
+  ({
+    workspaceId: 'a',
+    status: 'provisioning',
+    runtime: 'langgraph',
+    statusSince: '2026-03-02T08:50:00Z',
+    ...change,
+  }) as DirectoryEntry;
+
+describe('the limit', () => {
+  it.each([
+    ['langgraph', undefined, 600],
+    ['', undefined, 600],
+    ['constructor', undefined, 600],
+    ['hermes', undefined, 1800],
+    ['hermes', '5', 5],
+    ['langgraph', '0', 600],
+    ['langgraph', '-1', 600],
+    ['langgraph', '1.5', 600],
+    ['langgraph', '60s', 600],
+  ])('of %j with %j is %d seconds', (runtime, override, seconds) => expect(provisionTimeout(runtime, override)).toBe(seconds));
+});
+
+describe('whose time is up', () => {
+  it('is who has been provisioning for the whole limit', () => {
+    const onTime = entry({ workspaceId: 'b' as DirectoryEntry['workspaceId'], statusSince: '2026-03-02T08:50:01Z' });
+    expect(planTimeouts([entry({}), onTime], now, undefined)).toEqual([entry({})]);
+  });
+  it('is nobody in another status', () => expect(planTimeouts([entry({ status: 'online' })], now, undefined)).toEqual([]));
+});
