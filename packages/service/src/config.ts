@@ -114,6 +114,12 @@ const url = (protocols: readonly string[], example: string) =>
     )
     .describe(`a URL such as ${example}`);
 
+/** Where the replicas of a service answer: base URLs, separated by commas; read as a list. */
+const serviceUrls = (fallback: string) =>
+  url(['http:', 'https:'], 'http://127.0.0.1:8082,http://10.0.0.2:8082')
+    .default(fallback)
+    .transform((text) => text.split(',').map((part) => part.trim()));
+
 /** Pieces that the services' `config.ts` share. Those that are functions take the default. */
 export const configPieces = {
   port,
@@ -121,6 +127,7 @@ export const configPieces = {
   milliseconds,
   count,
   flag,
+  serviceUrls,
   host: z.string().default('127.0.0.1'),
   /** May list several servers, separated by commas. */
   natsUrl: url(['nats:', 'tls:', 'ws:', 'wss:'], 'nats://127.0.0.1:4222').default('nats://127.0.0.1:4222'),
