@@ -1,12 +1,11 @@
 /** The scheduler, opened from the bottom up: what comes later may use what came before, and is closed before it. */
 import { fileURLToPath } from 'node:url';
-import { BeatFeed, consumeFacts, ensureStreams, openBus, publishFacts, RequestServer } from '@molecule/bus';
+import { BeatFeed } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
-import { ask, type ServiceHealth, subjects } from '@molecule/contracts';
+import { openChassis } from '@molecule/chassis';
 import { Directory } from '@molecule/directory';
-import { openLedger, startRelay, whileLeading } from '@molecule/event-store';
-import { createListener, listen, type RunningService, ServiceClient } from '@molecule/http';
-import { type Basics, evaluateHealth, type Scope, startOpsServer } from '@molecule/service';
+import { type RunningService, ServiceClient } from '@molecule/http';
+import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
@@ -17,5 +16,63 @@ import { Runner, type TickOptions } from './schedule/tick.ts';
 import { giveUpLease, RENEW_EVERY_MS, renewLease } from './workers.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/scheduler', import.meta.url));
-/** `/admin/liveness` must see `scheduler` move at least this often, also while long runs are out (spec 2 §6.4). */
+/** `/admin/liveness` sees `scheduler` move at least this often, also while long runs are out (spec 2 §6.4). */
 const PULSE_MS = 10_000;
+
+export async function createScheduler(
+  config: Config,
+  basics: Basics,
+  scope: Scope,
+  options: TickOptions = {},
+): Promise<RunningService> {
+  const { log, clock, newId, loops, instance } = basics;
+  const chassis = await openChassis<Tables>(
+    { service: 'scheduler', migrations: MIGRATIONS, projections: [scheduleList] },
+    config,
+    basics,
+    scope,
+  );
+  const { bus, ledger, requests, signal } = chassis;
+
+  const directory = await scope.open(
+    () => Directory.open(bus, { service: 'scheduler', instance, log, clock, signal: scope.signal }),
+    (open) => open.stop(),
+  );
+  chassis.addCheck('directory', () => directory.healthy());
+  const beats = await scope.open(
+    () => BeatFeed.open(bus, { log, signal: scope.signal }),
+    (open) => open.stop(),
+  );
+  const capabilities = new RuntimeCapabilities({ beats, directory, leaseMs: config.LIVENESS_LEASE_SECONDS * 1000, clock });
+  const a2aProxy = await scope.open(
+    () =>
+      new ServiceClient({ baseUrls: config.A2A_PROXY_URL, internalKey: config.MOLECULE_INTERNAL_KEY, service: 'scheduler', log }),
+    (open) => open.close(),
+  );
+  const parts: Parts = { ledger, directory, capabilities, a2aProxy, clock, newId, log, worker: instance };
+
+  serveScheduleRequests(requests, parts);
+  chassis.hear(['workspace.removed'], async (facts) => {
+    await disableFor(
+      parts,
+      facts.flatMap((fact) =>
+        fact.type === 'workspace.removed' ? [fact.workspaceId as Parameters<typeof disableFor>[1][number]] : [],
+      ),
+    );
+  });
+
+  await renewLease(ledger.db, instance);
+  loops.every('scheduler-lease', RENEW_EVERY_MS, () => renewLease(ledger.db, instance));
+  const runner = new Runner(parts, signal, options);
+  loops.every('scheduler', PULSE_MS, async () => {}, { immediately: true });
+  loops.every('scheduler-tick', config.SCHEDULER_TICK_SECONDS * 1000, () => runner.tick());
+  loops.every('scheduler-recovery', RENEW_EVERY_MS, () => runner.recover(), { immediately: true });
+  await scope.open(
+    () => runner,
+    async (running) => {
+      await running.idle();
+      await giveUpLease(ledger.db, instance);
+    },
+  );
+  return chassis.serve({ app: scheduleRoutes(parts) }, { beats });
+}

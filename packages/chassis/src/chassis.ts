@@ -1,0 +1,154 @@
+/**
+ * What every service that owns facts is built on: its bus, its log, its relay, its requests and its doors, opened from the bottom
+ * up and closed in reverse. A service adds its own parts between `openChassis` and `serve`.
+ *
+ *   C1. Closing takes nothing new first, then ends what runs, then lets go of connections.
+ *   C2. A service answers over HTTP, and calls itself ready, only when everything it stands on is there.
+ */
+import { type Bus, consumeFacts, ensureStreams, openBus, publishFacts, RequestServer } from '@molecule/bus';
+import {
+  type AnyRecordedFact,
+  ask,
+  type FactType,
+  type LedgerService,
+  SCHEMAS,
+  type ServiceHealth,
+  subjects,
+} from '@molecule/contracts';
+import { type Ledger, openLedger, type Projection, startRelay, whileLeading } from '@molecule/event-store';
+import { createListener, type HttpService, listen, type RunningService } from '@molecule/http';
+import { type Basics, evaluateHealth, type HealthCheck, type Scope, startOpsServer } from '@molecule/service';
+
+/** The settings that every such service has, under the same names. */
+export interface ChassisConfig {
+  readonly NATS_URL: string;
+  readonly DATABASE_URL: string;
+  readonly MOLECULE_INTERNAL_KEY: string;
+  readonly HOST: string;
+  readonly PORT: number;
+  readonly OPS_PORT: number;
+}
+
+export interface ChassisOptions<Tables> {
+  readonly service: LedgerService;
+  /** The directory of the service's own migrations. */
+  readonly migrations: string;
+  /** Its read models: what `rebuild` rebuilds. */
+  // biome-ignore lint/suspicious/noExplicitAny: a projection of any of the service's own families of facts
+  readonly projections: readonly Projection<Tables, any>[];
+}
+
+export interface Chassis<Tables> {
+  readonly bus: Bus;
+  readonly ledger: Ledger<Tables>;
+  readonly requests: RequestServer;
+  /** Aborted when the service closes. */
+  readonly signal: AbortSignal;
+  /** What `/readyz` and `ask.<service>.health` say beside the bus and the database. */
+  addCheck(name: string, check: HealthCheck): void;
+  /** Hears the facts of others, durably: one replica at a time, in order, at least once. */
+  hear(
+    types: readonly FactType[],
+    handle: (facts: readonly (AnyRecordedFact & { readonly position: bigint })[]) => Promise<void>,
+  ): void;
+  /** Opens the doors: requests over the bus, HTTP, and the ops port. */
+  serve(
+    http: Pick<HttpService, 'app' | 'raw'>,
+    options?: { readonly beats?: Parameters<typeof createListener>[1]['beats'] },
+  ): Promise<RunningService>;
+}
+
+/** How often the consumer of others' facts says that it lives, even when nothing comes. */
+const CONSUMER_PULSE_MS = 10_000;
+/** How long requests in flight may take when the service closes. */
+const DRAIN_MS = 5_000;
+
+export async function openChassis<Tables>(
+  { service, migrations, projections }: ChassisOptions<Tables>,
+  config: ChassisConfig,
+  basics: Basics,
+  scope: Scope,
+): Promise<Chassis<Tables>> {
+  const { log, metrics, loops, instance } = basics;
+  const stopping = new AbortController();
+  const checks: Record<string, HealthCheck> = {};
+
+  const bus = await scope.open(
+    () => openBus({ servers: config.NATS_URL, name: instance, log, signal: scope.signal }),
+    (open) => open.close(),
+  );
+  await ensureStreams(bus);
+  checks['bus'] = () => bus.healthy();
+  const ledger = await scope.open(
+    () =>
+      openLedger<Tables>({
+        databaseUrl: config.DATABASE_URL,
+        schema: SCHEMAS[service],
+        service,
+        log,
+        migrations,
+        signal: scope.signal,
+      }),
+    (open) => open.close(),
+  );
+  checks['database'] = () => ledger.healthy();
+
+  await scope.open(
+    () => stopping,
+    async () => {
+      stopping.abort();
+      await loops.stop();
+    },
+  );
+  const nudge = subjects.relayNudge(service);
+  startRelay({
+    ledger,
+    loops,
+    log,
+    metrics,
+    publish: publishFacts(bus, log, stopping.signal),
+    remoteNudge: { send: () => bus.nats.publish(nudge), onReceive: (wake) => void bus.nats.subscribe(nudge, { callback: wake }) },
+  });
+  const requests = await scope.open(
+    () => new RequestServer(bus, service, log),
+    (open) => open.drain(),
+  );
+
+  return {
+    bus,
+    ledger,
+    requests,
+    signal: stopping.signal,
+    addCheck: (name, check) => {
+      checks[name] = check;
+    },
+    hear: (types, handle) => {
+      loops.supervise('facts', CONSUMER_PULSE_MS, (signal, tick) =>
+        whileLeading({
+          ledger,
+          key: `${service}.facts`,
+          log,
+          signal,
+          task: (leading) => consumeFacts(bus, { consumer: service, log, signal: leading, types, handle, tick }),
+        }),
+      );
+    },
+    serve: async (http, { beats } = {}) => {
+      const health = async (): Promise<ServiceHealth> => ({ service, instance, ...(await evaluateHealth({ checks, loops })) });
+      const rebuild = (check: boolean) => ledger.rebuild(projections, { check });
+      requests.serve(ask.health[service], health);
+      requests.serve(ask.rebuild[service], ({ check }) => rebuild(check));
+      const listener = createListener(http, { log, internalKey: config.MOLECULE_INTERNAL_KEY, ...(beats && { beats }) });
+      const door = await scope.open(
+        () => listen(listener, { port: config.PORT, host: config.HOST, log }),
+        (open) => open.close(DRAIN_MS),
+      );
+      await scope.open(
+        () => startOpsServer({ port: config.OPS_PORT, host: config.HOST, checks, loops, metrics, log }),
+        (open) => open.close(),
+      );
+      log.info({ url: door.url }, 'ready');
+      return { name: service, http, listener, port: door.port, health, rebuild };
+    },
+  };
+}
