@@ -93,13 +93,12 @@ export async function openChassis<Tables>(
   );
   checks['database'] = () => ledger.healthy();
 
-  await scope.open(
-    () => stopping,
-    async () => {
-      stopping.abort();
-      await loops.stop();
-    },
-  );
+  const stopLoops = async () => {
+    stopping.abort();
+    await loops.stop();
+  };
+  // For a start that fails half-way.
+  await scope.open(() => stopping, stopLoops);
   const nudge = subjects.relayNudge(service);
   startRelay({
     ledger,
@@ -138,6 +137,8 @@ export async function openChassis<Tables>(
       const rebuild = (check: boolean) => ledger.rebuild(projections, { check });
       requests.serve(ask.health[service], health);
       requests.serve(ask.rebuild[service], ({ check }) => rebuild(check));
+      // C1: closed after the doors, before what the service itself has opened.
+      await scope.open(() => stopping, stopLoops);
       const listener = createListener(http, { log, internalKey: config.MOLECULE_INTERNAL_KEY, ...(beats && { beats }) });
       const door = await scope.open(
         () => listen(listener, { port: config.PORT, host: config.HOST, log }),

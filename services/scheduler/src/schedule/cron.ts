@@ -77,9 +77,9 @@ const PART = /^(?:(?<any>[*?])|(?<from>\w+)(?:-(?<to>\w+))?)(?:\/(?<step>\d+))?$
 function valuesOf(field: Field, part: string): number[] {
   const { any, from, to, step } = PART.exec(part)?.groups ?? {};
   if (any === undefined && from === undefined) throw new InvalidCron(`${field.name}: cannot read ${JSON.stringify(part)}`);
-  const first = from === undefined ? field.min : valueOf(field, from);
+  const first = from === undefined ? field.min : numberOf(field, from);
   const openEnded = from === undefined || (to === undefined && step !== undefined);
-  const last = openEnded ? field.max : valueOf(field, to ?? (from as string));
+  const last = openEnded ? field.max : numberOf(field, to ?? (from as string));
   const by = step === undefined ? 1 : Number(step);
   if (by < 1 || last < first) throw new InvalidCron(`${field.name}: ${JSON.stringify(part)} matches nothing`);
   const values = [];
@@ -87,7 +87,7 @@ function valuesOf(field: Field, part: string): number[] {
   return values;
 }
 
-function valueOf(field: Field, text: string): number {
+function numberOf(field: Field, text: string): number {
   const named = field.names.indexOf(text.toUpperCase());
   const value = named >= 0 ? field.min + named : /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= field.min && value <= field.max)) throw new InvalidCron(`${field.name}: ${JSON.stringify(text)} is not a value`);
