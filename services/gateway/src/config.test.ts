@@ -30,8 +30,14 @@ describe('the configuration', () => {
 
   it('reports every mistake', () =>
     expect(
-      mistakes({ PORT: 'eighty', REGISTRY_URL: 'registry:8081', LOG_LEVEL: 'loud', MOLECULE_INTERNAL_KEY: 'short' }).toSorted(),
-    ).toEqual(['LOG_LEVEL', 'MOLECULE_INTERNAL_KEY', 'PORT', 'REGISTRY_URL']));
+      mistakes({
+        PORT: 'eighty',
+        REGISTRY_URL: 'registry:8081',
+        LOG_LEVEL: 'loud',
+        HOST: '0.0.0.0',
+        MOLECULE_INTERNAL_KEY: 'short',
+      }).toSorted(),
+    ).toEqual(['ADMIN_TOKEN', 'LOG_LEVEL', 'MOLECULE_INTERNAL_KEY', 'PORT', 'REGISTRY_URL']));
 });
 
 describe('where it may listen', () => {

@@ -8,16 +8,6 @@ import { isIP } from 'node:net';
 import { configPieces, modeOf } from '@molecule/service';
 import { z } from 'zod';
 
-const serviceUrls = (fallback: string) =>
-  z
-    .string()
-    .default(fallback)
-    .transform((text) => text.split(',').map((url) => url.trim()))
-    .refine((urls) => urls.every(isBaseUrl))
-    .describe(`http(s) base URLs separated by commas, such as ${fallback}`);
-
-const isBaseUrl = (text: string): boolean => URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);
-
 const Fields = z.object({
   NATS_URL: configPieces.natsUrl,
   LOG_LEVEL: configPieces.logLevel,
@@ -35,32 +25,36 @@ const Fields = z.object({
   /** Origins of pages that may call us, separated by commas. */
   CORS_ORIGINS: z.string().optional(),
   /** Where the services listen that do not run in this process; several URLs for several replicas. */
-  REGISTRY_URL: serviceUrls('http://127.0.0.1:8081'),
-  A2A_PROXY_URL: serviceUrls('http://127.0.0.1:8082'),
-  SCHEDULER_URL: serviceUrls('http://127.0.0.1:8083'),
-  PROVISIONER_URL: serviceUrls('http://127.0.0.1:8084'),
-  SWEEPER_URL: serviceUrls('http://127.0.0.1:8085'),
+  REGISTRY_URL: configPieces.serviceUrls('http://127.0.0.1:8081'),
+  A2A_PROXY_URL: configPieces.serviceUrls('http://127.0.0.1:8082'),
+  SCHEDULER_URL: configPieces.serviceUrls('http://127.0.0.1:8083'),
+  PROVISIONER_URL: configPieces.serviceUrls('http://127.0.0.1:8084'),
+  SWEEPER_URL: configPieces.serviceUrls('http://127.0.0.1:8085'),
 });
 type Fields = z.infer<typeof Fields>;
 
-export const Config = Fields.superRefine((config, context) => {
-  for (const { name, allowed } of openDoors(config)) context.addIssue({ code: 'custom', path: [name], message: allowed });
-});
+export const Config = Fields.superRefine(
+  (config, context) => {
+    for (const { name, allowed } of openDoors(config)) context.addIssue({ code: 'custom', path: [name], message: allowed });
+  },
+  // Also when other settings are wrong, so that all mistakes are told at once.
+  { when: () => true },
+);
 export type Config = z.infer<typeof Config>;
 
 /** What is missing for this configuration to be safe where it listens. */
 function openDoors(config: Fields): { name: keyof Fields; allowed: string }[] {
   const mode = modeOf(config.MOLECULE_ENV);
   const beyond = !isLoopback(config.HOST);
+  const noAdmin = config.ADMIN_TOKEN === undefined;
   const missing: { name: keyof Fields; allowed: string }[] = [];
   if (mode === 'development' && beyond)
     missing.push({ name: 'HOST', allowed: 'a loopback address such as 127.0.0.1: development is open to whoever reaches it' });
-  if (mode === 'default' && beyond && config.ADMIN_TOKEN === undefined && !config.MOLECULE_ALLOW_OPEN)
-    missing.push({
-      name: 'ADMIN_TOKEN',
-      allowed: `a secret, because HOST=${config.HOST} is reachable by others (or MOLECULE_ALLOW_OPEN=1)`,
-    });
-  if (mode === 'production' && config.ADMIN_TOKEN === undefined)
+  if (mode === 'default' && beyond && noAdmin && !config.MOLECULE_ALLOW_OPEN) {
+    const allowed = `a secret, because HOST=${config.HOST} is reachable by others (or MOLECULE_ALLOW_OPEN=1)`;
+    missing.push({ name: 'ADMIN_TOKEN', allowed });
+  }
+  if (mode === 'production' && noAdmin)
     missing.push({ name: 'ADMIN_TOKEN', allowed: 'a secret, because MOLECULE_ENV is production' });
   if (mode === 'production' && config.SECRETS_ENCRYPTION_KEY === undefined)
     missing.push({ name: 'SECRETS_ENCRYPTION_KEY', allowed: 'a key, because MOLECULE_ENV is production' });

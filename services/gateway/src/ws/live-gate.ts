@@ -34,7 +34,10 @@ export class LiveGate {
   hear(event: LiveEvent): void {
     const waiting = this.#held.get(event.workspaceId);
     if (waiting === undefined) {
-      if (this.#mayPass(event)) return this.#parts.pass(event);
+      if (this.#mayPass(event)) {
+        this.#parts.pass(event);
+        return;
+      }
       this.#held.set(event.workspaceId, [this.#hold(event)]);
     } else {
       waiting.push(this.#hold(event));
