@@ -85,7 +85,8 @@ export const renderError =
   (log: Log): ErrorHandler<WithContext> =>
   (error, c: Context<WithContext>) => {
     const { status, headers, body } = toWire(error, c.get('log') ?? log);
-    return c.body(body, status as ContentfulStatusCode, { ...headers });
+    const contentful = status as ContentfulStatusCode;
+    return body === null ? c.body(null, contentful) : c.body(body, contentful, { ...headers });
   };
 
 /** The same for raw routes: answers a thrown value, or ends the connection when an answer has begun already. */
