@@ -1,4 +1,6 @@
 /** The public surface of @molecule/service: what every service is made of. What is not named here is private to the package. */
+
+export { Counter, Gauge, Histogram } from 'prom-client';
 export { type Basics, type BasicsOptions, createBasics } from './basics.ts';
 export { ConfigError, configPieces, LOG_LEVELS, type LogLevel, type Mode, modeOf, readConfig } from './config.ts';
 export { evaluateHealth, type HealthCheck, type HealthResult, type OpsServerOptions, startOpsServer } from './health.ts';
