@@ -1,1 +1,15 @@
-export {};
+/** The public surface of @molecule/bus. What is not named here is private to the package. */
+export { ask } from './ask.ts';
+export { BeatFeed, type BeatListener } from './beat-feed.ts';
+export { BeatPublisher } from './beats.ts';
+export { type Bus, type BusCounts, type OpenBusOptions, openBus } from './connection.ts';
+export { type ConsumeFactsOptions, consumeFacts, consumerLag, type DeliveredFact } from './consume.ts';
+export { AskNoResponder, AskRefused, AskTimeout, FactTooLarge, isBusUnavailable, StreamCannotChange } from './errors.ts';
+export { ServerTooOld } from './features.ts';
+export { type FollowFactsOptions, type Following, followFacts } from './follow.ts';
+export { followLive, LivePublisher } from './live.ts';
+export { exposeBusCounts, exposeCounter, type Metrics } from './metrics.ts';
+export { listParked, type Parked, park, redriveParked } from './parked.ts';
+export { publishFacts } from './publish.ts';
+export { type Handler, RequestServer } from './requests.ts';
+export { type EnsureStreamsOptions, ensureStreams, type StreamLimits } from './streams.ts';

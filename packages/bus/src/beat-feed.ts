@@ -1,0 +1,258 @@
+/**
+ * Beats in: every replica hears every beat, and knows at once when it does not.
+ *
+ *   F1. It starts with the last beat of every workspace that beat within a day, then follows live (D7).
+ *   F2. A beat that is read again never overwrites a newer one: same gateway by number, different ones by time of receipt.
+ *   F3. A jump in a gateway's numbers, or a link that was lost, is noticed, counted, and made good by reading the last beats again.
+ *   F4. `caughtUp(mark)`: everything up to the mark was given to all listeners, and what they promised is done; or 500 ms are over.
+ *   F5. A beat that cannot be read is dropped, counted, and parked (at most one a second); a listener that throws harms nobody else.
+ */
+import { type Beat, type BeatMark, STREAMS, subjects } from '@molecule/contracts';
+import { type Log, sleep } from '@molecule/service';
+import type { Msg, Subscription } from '@nats-io/transport-node';
+import { BeatMarks } from './beat-marks.ts';
+import type { Bus } from './connection.ts';
+import { OrderedFeed } from './ordered-feed.ts';
+import { park } from './parked.ts';
+import { parseBeat } from './parse-beat.ts';
+
+export type BeatListener = (beat: Beat, how: { readonly replayed: boolean }) => void | Promise<void>;
+
+interface Listening {
+  readonly listener: BeatListener;
+  /** It has not been told of the last beats yet. */
+  fresh: boolean;
+}
+
+/** Which beat of a workspace was given on last. */
+interface Seen {
+  receivedAt: number;
+  gateway: string;
+  seq: number;
+}
+
+const CAUGHT_UP_MS = 500;
+/** How long the beats that were read at the start are kept for listeners that come right after it. */
+const RETAIN_MS = 30_000;
+const PARK_EVERY_MS = 1_000;
+const FLUSH_MS = 2_000;
+/** Workspaces that were silent for longer than the stream remembers are forgotten here too. */
+const FORGET_MS = 26 * 60 * 60 * 1_000;
+const LIVE = { replayed: false } as const;
+const REPLAYED = { replayed: true } as const;
+
+export class BeatFeed {
+  readonly #bus: Bus;
+  readonly #log: Log;
+  readonly #marks = new BeatMarks();
+  readonly #seen = new Map<string, Seen>();
+  readonly #listening: Listening[] = [];
+  readonly #stopping = new AbortController();
+  #subscription: Subscription | undefined;
+  #leave: () => void = () => {};
+  #retained: Map<string, Beat> | undefined = new Map();
+  #retainTimer: NodeJS.Timeout | undefined;
+  #replaying: Promise<void> | undefined;
+  #parkedAt = Number.NEGATIVE_INFINITY;
+  #forgetAbove = 10_000;
+
+  private constructor(bus: Bus, log: Log) {
+    this.#bus = bus;
+    this.#log = log;
+  }
+
+  /** Resolves when the last beats were read; listeners added then are told of them at once. Rejects only when `signal` is aborted. */
+  static async open(bus: Bus, { log, signal }: { readonly log: Log; readonly signal?: AbortSignal }): Promise<BeatFeed> {
+    const feed = new BeatFeed(bus, log);
+    const stop = () => void feed.stop();
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', stop, { once: true });
+    feed.#subscription = bus.nats.subscribe(subjects.everyHeartbeat, {
+      callback: (error, message) => feed.#take(error, message),
+    });
+    feed.#leave = bus.onReconnect(() => void feed.#replay('reconnected'));
+    // What the server routed before it knew of us is in the stream by the time it answers this.
+    const bound = new AbortController();
+    await Promise.race([bus.nats.flush().catch(() => {}), sleep(FLUSH_MS, bound.signal)]);
+    bound.abort();
+    await feed.#replay('started');
+    signal?.throwIfAborted();
+    feed.#retainTimer = setTimeout(() => {
+      feed.#retained = undefined;
+    }, RETAIN_MS);
+    feed.#retainTimer.unref();
+    return feed;
+  }
+
+  /** Hears the last beat of every workspace (`replayed`), then every beat. A promise it returns holds `caughtUp` until it is settled. */
+  onBeat(listener: BeatListener): void {
+    const listening: Listening = { listener, fresh: this.#retained === undefined };
+    this.#listening.push(listening);
+    if (this.#retained) for (const beat of this.#retained.values()) this.#tell(beat, REPLAYED, [listening]);
+    else void this.#replay('another listener');
+  }
+
+  /** `true` at once when this reader is there already, as nearly always; else a promise of whether it came there in time (F4). */
+  caughtUp(mark: BeatMark | null, timeoutMs = CAUGHT_UP_MS): Promise<boolean> | true {
+    if (mark === null || this.#marks.passed(mark)) return true;
+    return this.#waitFor(mark, timeoutMs);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    this.#leave();
+    this.#subscription?.unsubscribe();
+    clearTimeout(this.#retainTimer);
+    this.#retained = undefined;
+    this.#marks.close();
+    await this.#replaying;
+  }
+
+  async #waitFor(mark: BeatMark, timeoutMs: number): Promise<boolean> {
+    const passed = await this.#marks.wait(mark, timeoutMs);
+    if (!passed && !this.#stopping.signal.aborted) {
+      this.#bus.counts.beatWaitsLate++;
+      this.#log.warn({ gateway: mark.gateway, seq: mark.seq, timeoutMs }, 'a beat did not come in time; going on without it');
+      void this.#replay('late');
+    }
+    return passed;
+  }
+
+  #take(error: Error | null, message: Msg): void {
+    if (error) return this.#log.error({ err: error }, 'the subscription to beats failed');
+    const beat = parseBeat(message.string());
+    if (!beat) return this.#drop(message);
+    if (this.#isNew(beat, LIVE)) this.#tell(beat, LIVE, this.#listening);
+    if (this.#marks.heard(beat.gateway, beat.seq)) {
+      this.#bus.counts.beatGaps++;
+      void this.#replay('beats are missing');
+    }
+    this.#marks.wake();
+  }
+
+  #reread(message: Msg): void {
+    const beat = parseBeat(message.string());
+    if (!beat) return;
+    const isNew = this.#isNew(beat, REPLAYED);
+    const told = isNew ? this.#listening : this.#listening.filter(({ fresh }) => fresh);
+    if (told.length > 0) this.#tell(beat, REPLAYED, told);
+    this.#marks.reread(beat.gateway, beat.seq);
+  }
+
+  /** F2. Live beats of different gateways count in the order they arrive. */
+  #isNew({ workspaceId, receivedAt, gateway, seq }: Beat, { replayed }: { readonly replayed: boolean }): boolean {
+    const seen = this.#seen.get(workspaceId);
+    if (!seen) {
+      this.#seen.set(workspaceId, { receivedAt, gateway, seq });
+      if (this.#seen.size > this.#forgetAbove) this.#forget(receivedAt);
+      return true;
+    }
+    if (seen.gateway === gateway ? seq <= seen.seq : replayed && receivedAt <= seen.receivedAt) return false;
+    seen.receivedAt = receivedAt;
+    seen.gateway = gateway;
+    seen.seq = seq;
+    return true;
+  }
+
+  #tell(beat: Beat, how: { readonly replayed: boolean }, told: readonly Listening[]): void {
+    if (this.#retained) this.#retained.set(beat.workspaceId, beat);
+    let promised: Promise<void>[] | undefined;
+    for (const { listener } of told) {
+      try {
+        const promise = listener(beat, how);
+        if (promise) {
+          promised ??= [];
+          promised.push(promise);
+        }
+      } catch (error) {
+        this.#failed(error, beat);
+      }
+    }
+    if (promised) this.#await(promised, beat);
+  }
+
+  #await(promised: readonly Promise<void>[], beat: Beat): void {
+    this.#marks.opened(beat.gateway, beat.seq);
+    void Promise.allSettled(promised).then((outcomes) => {
+      for (const outcome of outcomes) if (outcome.status === 'rejected') this.#failed(outcome.reason, beat);
+      this.#marks.closed(beat.gateway, beat.seq);
+    });
+  }
+
+  #failed(error: unknown, { workspaceId }: Beat): void {
+    this.#log.error({ err: error, workspaceId }, 'a listener to beats failed');
+  }
+
+  /** Reads the last beat of every workspace again (F3). One at a time: what is asked for meanwhile is covered by the one under way. */
+  #replay(why: string): Promise<void> {
+    if (this.#replaying) {
+      const again = this.#listening.some(({ fresh }) => fresh);
+      return again ? this.#replaying.then(() => this.#replayFresh()) : this.#replaying;
+    }
+    this.#replaying = this.#readAll(why).finally(() => {
+      this.#replaying = undefined;
+    });
+    return this.#replaying;
+  }
+
+  #replayFresh(): Promise<void> {
+    return this.#listening.some(({ fresh }) => fresh) ? this.#replay('another listener') : Promise.resolve();
+  }
+
+  async #readAll(why: string): Promise<void> {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    const began = performance.now();
+    const covered = this.#listening.filter(({ fresh }) => fresh);
+    let read = 0;
+    let feed: OrderedFeed | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        signal.addEventListener('abort', () => resolve(), { once: true });
+        const options = {
+          stream: STREAMS.heartbeats,
+          log: this.#log,
+          from: 'all',
+          contiguous: false,
+          onMessage: (message: Msg, { pending }: { pending: number }) => {
+            this.#reread(message);
+            read++;
+            if (pending === 0) resolve();
+          },
+          onGap: () => {},
+          onIdle: resolve,
+        } as const;
+        OrderedFeed.open(this.#bus, options, signal).then((opened) => {
+          feed = opened;
+        }, reject);
+      });
+    } catch (error) {
+      if (!signal.aborted) this.#log.error({ err: error }, 'the last beats could not be read');
+    } finally {
+      await feed?.stop();
+    }
+    if (signal.aborted) return;
+    for (const listening of covered) listening.fresh = false;
+    this.#bus.counts.beatReplays++;
+    this.#marks.healed();
+    this.#log.info({ why, workspaces: read, ms: Math.round(performance.now() - began) }, 'read the last beats');
+  }
+
+  #drop(message: Msg): void {
+    this.#bus.counts.beatsMalformed++;
+    const now = performance.now();
+    if (now - this.#parkedAt < PARK_EVERY_MS) return;
+    this.#parkedAt = now;
+    this.#log.error({ subject: message.subject }, 'a beat cannot be read');
+    const origin = { stream: '', sequence: 0, subject: message.subject, body: message.string() };
+    park(this.#bus, { consumer: 'beats', error: 'not a beat', origin }).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'a beat could not be parked'),
+    );
+  }
+
+  #forget(now: number): void {
+    for (const [workspaceId, { receivedAt }] of this.#seen) if (receivedAt < now - FORGET_MS) this.#seen.delete(workspaceId);
+    this.#forgetAbove = Math.max(10_000, 2 * this.#seen.size);
+  }
+}

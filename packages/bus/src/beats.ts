@@ -1,0 +1,78 @@
+/**
+ * Beats out: published without acknowledgement, kept as the last one per workspace (D6).
+ *
+ *   B1. Beats of one gateway are numbered 1, 2, 3 … in the order they leave, so that a reader knows what it missed.
+ *   B2. While the link is down, only the newest beat of each workspace is held; they leave when it is back.
+ */
+import { type Beat, type BeatMark, type HeartbeatBody, subjects, WorkspaceId } from '@molecule/contracts';
+import type { Clock } from '@molecule/service';
+import type { Bus } from './connection.ts';
+
+/** How many workspaces' beats are held while the link is down; beyond, the longest held goes (the next beat is 30 s away). */
+const MAX_HELD = 200_000;
+
+export class BeatPublisher {
+  readonly #bus: Bus;
+  readonly #gateway: string;
+  readonly #clock: Clock;
+  readonly #held = new Map<string, Omit<Beat, 'seq'>>();
+  readonly #leave: () => void;
+  #seq = 0;
+
+  /** `gateway`: this process, unique among all gateways there ever were. */
+  constructor(bus: Bus, { gateway, clock }: { readonly gateway: string; readonly clock: Clock }) {
+    this.#bus = bus;
+    this.#gateway = gateway;
+    this.#clock = clock;
+    this.#leave = bus.onReconnect(() => this.#sendHeld());
+  }
+
+  /** Stamps and sends an accepted beat; nothing to wait for. Throws when the workspace id is not one, or the bus is closed. */
+  publish(body: HeartbeatBody): void {
+    const workspaceId = WorkspaceId.parse(body.workspace_id);
+    const beat: Omit<Beat, 'seq'> = {
+      workspaceId,
+      receivedAt: this.#clock.now().getTime(),
+      gateway: this.#gateway,
+      errorRate: body.error_rate,
+      sampleError: body.sample_error,
+      activeTasks: body.active_tasks,
+      uptimeSeconds: body.uptime_seconds,
+      currentTask: body.current_task,
+      monthlySpend: body.monthly_spend,
+      runtimeState: body.runtime_state,
+      ...(body.runtime_metadata === undefined ? {} : { runtimeMetadata: body.runtime_metadata }),
+    };
+    if (this.#bus.connected) this.#send(beat);
+    else this.#hold(beat);
+  }
+
+  /** How far this gateway has got; travels with every request it forwards. `null` before its first beat. */
+  mark(): BeatMark | null {
+    return this.#seq === 0 ? null : { gateway: this.#gateway, seq: this.#seq };
+  }
+
+  close(): void {
+    this.#leave();
+    this.#held.clear();
+  }
+
+  #send(beat: Omit<Beat, 'seq'>): void {
+    const seq = this.#seq + 1;
+    this.#bus.nats.publish(subjects.heartbeat(beat.workspaceId), JSON.stringify({ ...beat, seq }));
+    this.#seq = seq; // B1: counted when it has left
+  }
+
+  #hold(beat: Omit<Beat, 'seq'>): void {
+    // A beat without metadata says nothing about it: what a held one declared must not be lost with it.
+    const before = this.#held.get(beat.workspaceId)?.runtimeMetadata;
+    this.#held.delete(beat.workspaceId);
+    this.#held.set(beat.workspaceId, beat.runtimeMetadata === undefined && before ? { ...beat, runtimeMetadata: before } : beat);
+    if (this.#held.size > MAX_HELD) for (const oldest of this.#held.keys()) return void this.#held.delete(oldest);
+  }
+
+  #sendHeld(): void {
+    for (const beat of this.#held.values()) this.#send(beat);
+    this.#held.clear();
+  }
+}

@@ -1,0 +1,110 @@
+/** Live events: said to whoever listens, stored nowhere. One message carries what was said within a few milliseconds (limits, trap 5). */
+import { type LiveEvent, type ServiceName, subjects } from '@molecule/contracts';
+import type { Log } from '@molecule/service';
+import type { Bus } from './connection.ts';
+
+/** D10. */
+const MAX_BATCH_BYTES = 48 * 1024;
+
+export class LivePublisher {
+  readonly #bus: Bus;
+  readonly #subject: string;
+  readonly #flushMs: number;
+  readonly #log: Log;
+  #events: string[] = [];
+  #bytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(bus: Bus, service: ServiceName, { flushMs = 5, log }: { readonly flushMs?: number; readonly log: Log }) {
+    this.#bus = bus;
+    this.#subject = subjects.live(service);
+    this.#flushMs = flushMs;
+    this.#log = log;
+  }
+
+  /** Goes out within `flushMs`, in order. Never throws; without a link, or above 48 KiB, it is dropped and counted. */
+  say(event: LiveEvent): void {
+    if (this.#closed) return;
+    const text = JSON.stringify(event);
+    const bytes = Buffer.byteLength(text) + 1;
+    if (bytes > MAX_BATCH_BYTES) {
+      this.#bus.counts.liveDropped++;
+      this.#log.warn({ event: event.event, workspaceId: event.workspaceId, bytes }, 'a live event is too large to be told');
+      return;
+    }
+    if (this.#bytes + bytes > MAX_BATCH_BYTES) this.flush();
+    this.#events.push(text);
+    this.#bytes += bytes;
+    this.#timer ??= setTimeout(() => this.flush(), this.#flushMs);
+  }
+
+  /** Sends what was said so far. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const events = this.#events;
+    if (events.length === 0) return;
+    this.#events = [];
+    this.#bytes = 0;
+    if (!this.#bus.connected || this.#bus.nats.isClosed()) {
+      this.#bus.counts.liveDropped += events.length;
+      return;
+    }
+    try {
+      this.#bus.nats.publish(this.#subject, `[${events.join(',')}]`);
+    } catch (error) {
+      this.#bus.counts.liveDropped += events.length;
+      this.#log.warn({ err: error }, 'live events could not be told');
+    }
+  }
+
+  close(): void {
+    this.flush();
+    this.#closed = true;
+  }
+}
+
+/** Hears what every service says, in the order each said it. */
+export function followLive(
+  bus: Bus,
+  { log, onEvent }: { readonly log: Log; readonly onEvent: (event: LiveEvent) => void },
+): { stop(): void } {
+  const subscription = bus.nats.subscribe(subjects.everyLive, {
+    callback: (error, message) => {
+      if (error) return log.error({ err: error }, 'the subscription to live events failed');
+      for (const event of readBatch(message.string())) {
+        if (!isLiveEvent(event)) log.warn({ subject: message.subject }, 'a live event cannot be read');
+        else
+          try {
+            onEvent(event);
+          } catch (failure) {
+            log.error({ err: failure, event: event.event }, 'a listener to live events failed');
+          }
+      }
+    },
+  });
+  return { stop: () => subscription.unsubscribe() };
+}
+
+function readBatch(text: string): unknown[] {
+  try {
+    const batch: unknown = JSON.parse(text);
+    return Array.isArray(batch) ? batch : [undefined];
+  } catch {
+    return [undefined];
+  }
+}
+
+/** Our own services speak here; a full parse would cost more than it could find. */
+const isLiveEvent = (value: unknown): value is LiveEvent => {
+  if (typeof value !== 'object' || value === null) return false;
+  const { event, workspaceId, timestamp, payload } = value as Partial<Record<keyof LiveEvent, unknown>>;
+  return (
+    typeof event === 'string' &&
+    typeof workspaceId === 'string' &&
+    typeof timestamp === 'string' &&
+    typeof payload === 'object' &&
+    payload !== null
+  );
+};

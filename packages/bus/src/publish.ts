@@ -1,0 +1,99 @@
+/**
+ * Facts out.
+ *
+ *   P1. No fact is sent before its predecessor of the same stream, and of the same workspace, was acknowledged: whatever
+ *       is lost and repeated, the order of a workspace on the bus is the order it was decided in (I2).
+ *   P2. Facts of different workspaces travel side by side, up to a limit of unacknowledged ones.
+ *   P3. What is not acknowledged within a second is sent again under the same id, until it is, or until told to stop:
+ *       the server drops the repeat, and past its window the consumers know it by the id.
+ */
+import type { RecordedFact } from '@molecule/contracts';
+import { backoff, type Log, sleep } from '@molecule/service';
+import type { Bus } from './connection.ts';
+import { type EncodedFact, encodeFact } from './envelope.ts';
+
+const ACK_TIMEOUT_MS = 1_000; // limits, trap 8
+const MAX_IN_FLIGHT = 256;
+/** Fewer failures in a row are a hiccup; more show in the health of the service. */
+const TROUBLE_AFTER = 3;
+const pauseMs = backoff({ firstMs: 25, lastMs: 1_000 });
+
+/**
+ * Returns the publisher of one service. It resolves when every fact of the batch is stored in FACTS.
+ * Rejects with `FactTooLarge` before anything is sent, or with the signal's reason; there is no other way it gives up.
+ */
+export function publishFacts(bus: Bus, log: Log, signal: AbortSignal): (facts: readonly RecordedFact[]) => Promise<void> {
+  const gate = new Gate(MAX_IN_FLIGHT);
+  /** The last unacknowledged fact of each stream and workspace, over all batches (P1). */
+  const lastOf = new Map<string, Promise<void>>();
+
+  const send = async (encoded: EncodedFact, predecessors: readonly Promise<void>[]): Promise<void> => {
+    for (const predecessor of predecessors) await predecessor;
+    await gate.enter();
+    try {
+      await publishOne(bus, encoded, log, signal);
+    } finally {
+      gate.leave();
+    }
+  };
+
+  return async (facts) => {
+    const batch = facts.map(encodeFact);
+    const sent = batch.map((encoded) => {
+      const keys = [`s ${encoded.fact.stream}`, `w ${encoded.fact.workspaceId}`];
+      const predecessors = [...new Set(keys.map((key) => lastOf.get(key)).filter((promise) => promise !== undefined))];
+      const sending = send(encoded, predecessors);
+      for (const key of keys) lastOf.set(key, sending);
+      const forget = () => {
+        for (const key of keys) if (lastOf.get(key) === sending) lastOf.delete(key);
+      };
+      sending.then(forget, forget);
+      return sending;
+    });
+    const outcomes = await Promise.allSettled(sent);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+  };
+}
+
+async function publishOne(bus: Bus, { fact, subject, body, headers }: EncodedFact, log: Log, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted();
+    try {
+      await bus.js.publish(subject, body, { msgID: fact.id, timeout: ACK_TIMEOUT_MS, headers });
+      if (attempt > TROUBLE_AFTER) bus.complain('publishing facts', null);
+      return;
+    } catch (error) {
+      bus.counts.factRetries++;
+      if (attempt === TROUBLE_AFTER) {
+        bus.complain('publishing facts', 'facts are not acknowledged; they are kept and sent again');
+        log.error({ err: error, subject, factId: fact.id, attempt }, 'a fact is not acknowledged; sending it again until it is');
+      }
+      await sleep(pauseMs(attempt), signal);
+    }
+  }
+}
+
+/** Lets so many in at a time; the others wait in line. */
+class Gate {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(size: number) {
+    this.#free = size;
+  }
+
+  async enter(): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free++;
+  }
+}
