@@ -51,7 +51,8 @@ function shown(name: string, value: string | undefined): string {
 
 /** What the schema of that name says of itself, else what the check that failed says. */
 function allowed(schema: z.ZodType, issue: z.core.$ZodIssue): string {
-  if (issue.code === 'custom') return issue.message;
+  // A rule over several settings, with a text of its own.
+  if (issue.code === 'custom' && issue.message !== 'Invalid input') return issue.message;
   const field = schema instanceof z.ZodObject ? (schema.shape[String(issue.path[0])] as z.ZodType | undefined) : undefined;
   const description = field && describe(field);
   if (description) return description;

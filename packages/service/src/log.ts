@@ -24,7 +24,6 @@ export function createLog({ service, level, instance, destination }: LogOptions)
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: {
       level: (label) => ({ level: label }),
-      bindings: (bindings) => withoutSecrets(bindings) as Record<string, unknown>,
       log: (entry) => withoutSecrets(entry) as Record<string, unknown>,
     },
     serializers: { err: errorWithoutSecrets, error: errorWithoutSecrets },
@@ -33,12 +32,25 @@ export function createLog({ service, level, instance, destination }: LogOptions)
         const [first, second] = args as [unknown, unknown];
         if (typeof first === 'string') args[0] = scrub(first);
         else if (typeof second === 'string') args[1] = scrub(second);
+        // Without a message pino takes the error's, as it is.
+        else if (second === undefined && errorIn(first)) args[1] = scrub(errorIn(first)?.message ?? '');
         method.apply(this, args);
       },
     },
   };
-  return destination ? pino(options, destination) : pino(options);
+  const log = destination ? pino(options, destination) : pino(options);
+  // pino does not format what a child is bound to; children inherit this.
+  const child = log.child as (this: Log, bindings: pino.Bindings, options?: pino.ChildLoggerOptions) => Log;
+  log.child = function cleanChild(this: Log, bindings: pino.Bindings, childOptions?: pino.ChildLoggerOptions) {
+    return child.call(this, withoutSecrets(bindings) as pino.Bindings, childOptions);
+  } as Log['child'];
+  return log;
 }
+
+const errorIn = (entry: unknown): Error | undefined => {
+  const candidate = entry instanceof Error ? entry : (entry as { err?: unknown } | null | undefined)?.err;
+  return candidate instanceof Error ? candidate : undefined;
+};
 
 const HIDDEN = '[hidden]';
 const MAX_DEPTH = 6;

@@ -151,7 +151,7 @@ class RunningLoop implements Loop {
 
   /** Waits `ms`, or until nudged or stopped. */
   async pause(ms: number): Promise<void> {
-    if (!this.#nudged) {
+    if (!this.#nudged && ms > 0) {
       const woken = new AbortController();
       const wake = () => woken.abort();
       this.#wake = wake;
