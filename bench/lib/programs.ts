@@ -1,0 +1,48 @@
+/** Small programs that stand beside the system in the same run: started, asked for their port, measured for CPU, stopped. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface Program {
+  readonly url: string;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** Starts `ceilings/<name>.ts`; it tells its port as its first message. */
+export async function startProgram(name: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
+  const file = fileURLToPath(new URL(`../ceilings/${name}.ts`, import.meta.url));
+  const child: ChildProcess = fork(file, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const [port] = (await once(child, 'message')) as [number];
+  return {
+    url: `http://127.0.0.1:${port}`,
+    pid: child.pid as number,
+    stop: async () => {
+      const gone = once(child, 'exit');
+      child.kill();
+      await gone;
+    },
+  };
+}
+
+const TICK_US = 1e6 / 100; // USER_HZ is 100 on every Linux
+
+/** CPU time that a process has used so far, user and system, in microseconds (Linux; NaN elsewhere). */
+export function cpuMicros(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** Memory that belongs to a process, shared pages shared out, in MB (Linux; NaN elsewhere). */
+export function pssMegabytes(pid: number): number {
+  try {
+    return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) / 1024;
+  } catch {
+    return Number.NaN;
+  }
+}
