@@ -26,7 +26,7 @@ export function createLog({ service, level, instance, destination }: LogOptions)
       level: (label) => ({ level: label }),
       log: (entry) => withoutSecrets(entry) as Record<string, unknown>,
     },
-    serializers: { err: errorWithoutSecrets, error: errorWithoutSecrets },
+    serializers: { err: (error) => errorWithoutSecrets(error), error: (error) => errorWithoutSecrets(error) },
     hooks: {
       logMethod(args, method) {
         const [first, second] = args as [unknown, unknown];
@@ -40,10 +40,12 @@ export function createLog({ service, level, instance, destination }: LogOptions)
   };
   const log = destination ? pino(options, destination) : pino(options);
   // pino does not format what a child is bound to; children inherit this.
-  const child = log.child as (this: Log, bindings: pino.Bindings, options?: pino.ChildLoggerOptions) => Log;
-  log.child = function cleanChild(this: Log, bindings: pino.Bindings, childOptions?: pino.ChildLoggerOptions) {
-    return child.call(this, withoutSecrets(bindings) as pino.Bindings, childOptions);
-  } as Log['child'];
+  const { child } = log;
+  Object.defineProperty(log, 'child', {
+    value(this: Log, bindings: pino.Bindings, childOptions?: pino.ChildLoggerOptions) {
+      return Reflect.apply(child, this, [withoutSecrets(bindings), childOptions]);
+    },
+  });
   return log;
 }
 
@@ -53,34 +55,30 @@ const errorIn = (entry: unknown): Error | undefined => {
 };
 
 const HIDDEN = '[hidden]';
-const MAX_DEPTH = 6;
+const LEFT_OUT = '[left out]';
+const MAX_DEPTH = 8;
+const MAX_NODES = 1_000;
 
 /** `token`, `auth_token`, `ADMIN_TOKEN`, `authorization`, `apiKey`, `clientSecret` … but not `tokenId`, nor a bare `key`. */
 const SECRET_KEY =
   /authorization|cookie|password|passwd|secret|credential|(api|private|internal|encryption|signing)[-_]?key|database[-_]?url|tokens?$/i;
 
-/** The same value, with what looks secret replaced; copied only where something had to be. */
-function withoutSecrets(value: unknown, depth = 0): unknown {
+/**
+ * The same value, with what looks secret replaced; copied only where something had to be. What is nested deeper, or holds
+ * more, than a log line should is left out rather than let through unseen.
+ */
+function withoutSecrets(value: unknown, depth = 0, budget = { nodes: MAX_NODES }): unknown {
   if (typeof value === 'string') return scrub(value);
-  if (value === null || typeof value !== 'object' || depth > MAX_DEPTH) return value;
-  if (value instanceof Error) return depth === 0 ? value : errorWithoutSecrets(value);
+  if (value === null || typeof value !== 'object' || typeof (value as { toJSON?: unknown }).toJSON === 'function') return value;
+  if (value instanceof Error) return depth === 0 ? value : errorWithoutSecrets(value, depth, budget);
+  if (depth > MAX_DEPTH || --budget.nodes < 0) return LEFT_OUT;
   if (Array.isArray(value)) {
-    let copy: unknown[] | undefined;
-    value.forEach((item, index) => {
-      const clean = withoutSecrets(item, depth + 1);
-      if (clean === item) return;
-      copy ??= [...value];
-      copy[index] = clean;
-    });
-    return copy ?? value;
+    const copy = value.map((item) => withoutSecrets(item, depth + 1, budget));
+    return copy.some((item, index) => item !== value[index]) ? copy : value;
   }
-  const prototype = Object.getPrototypeOf(value) as unknown;
-  if (prototype !== Object.prototype && prototype !== null) return value;
   let copy: Record<string, unknown> | undefined;
   for (const [key, item] of Object.entries(value)) {
-    // Errors at the first level belong to the serializer of their key.
-    const isSecret = SECRET_KEY.test(key) && (typeof item === 'string' || (typeof item === 'object' && item !== null));
-    const clean = isSecret ? HIDDEN : depth === 0 && item instanceof Error ? item : withoutSecrets(item, depth + 1);
+    const clean = cleanEntry(key, item, depth, budget);
     if (clean === item) continue;
     copy ??= { ...value };
     copy[key] = clean;
@@ -88,11 +86,18 @@ function withoutSecrets(value: unknown, depth = 0): unknown {
   return copy ?? value;
 }
 
+function cleanEntry(key: string, item: unknown, depth: number, budget: { nodes: number }): unknown {
+  if (SECRET_KEY.test(key) && (typeof item === 'string' || (typeof item === 'object' && item !== null))) return HIDDEN;
+  // Errors at the first level belong to the serializer of their key.
+  return depth === 0 && item instanceof Error ? item : withoutSecrets(item, depth + 1, budget);
+}
+
+function errorWithoutSecrets(error: unknown, depth = 0, budget = { nodes: MAX_NODES }): unknown {
+  if (!(error instanceof Error)) return withoutSecrets(error, depth + 1, budget);
+  return withoutSecrets({ ...pino.stdSerializers.err(error) }, depth + 1, budget);
+}
+
 const scrub = (text: string): string => {
   const clean = text.includes('@') && text.includes('://') ? text.replace(/(:\/\/)[^/\s@]+@/g, '$1…@') : text;
   return /bearer /i.test(clean) ? clean.replace(/(bearer) +[^\s"',}]+/gi, '$1 …') : clean;
 };
-
-function errorWithoutSecrets(error: unknown): unknown {
-  return error instanceof Error ? withoutSecrets({ ...pino.stdSerializers.err(error) }, 1) : withoutSecrets(error, 1);
-}
