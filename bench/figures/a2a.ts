@@ -1,10 +1,10 @@
 /** P1–P5: A2A through gateway and a2a-proxy, auth and activity recorded, against a bare two-hop proxy in the same run. */
 import { randomUUID } from 'node:crypto';
-import { type Cluster, serviceOf } from '../lib/system.ts';
 import { abba } from '../lib/compare.ts';
 import { load } from '../lib/load.ts';
 import { cpuMicros, type Program, startProgram } from '../lib/programs.ts';
 import { type Figure, short } from '../lib/report.ts';
+import { type Cluster, serviceOf } from '../lib/system.ts';
 
 /** 1 KB, as it arrives from a runtime: nothing for the proxy to complete. */
 export const body = (): string => {
@@ -114,7 +114,10 @@ export async function a2aFigures(cluster: Cluster, quartets: number): Promise<Fi
   return figures.sort((a, b) => a.id.localeCompare(b.id));
 }
 
-async function cpuPerRequest(pids: readonly number[], run: () => Promise<{ requests: number; perSecond: number }>): Promise<number> {
+async function cpuPerRequest(
+  pids: readonly number[],
+  run: () => Promise<{ requests: number; perSecond: number }>,
+): Promise<number> {
   const used = () => pids.reduce((sum, pid) => sum + cpuMicros(pid), 0);
   const before = used();
   const started = performance.now();
@@ -144,7 +147,12 @@ async function addedLatency(options: {
   const added = { p50: { bare: [] as number[], ours: [] as number[] }, p99: { bare: [] as number[], ours: [] as number[] } };
   for (let quartet = 0; quartet < quartets; quartet++) {
     const base = await measure(direct);
-    for (const [name, path] of [['bare', bare], ['ours', ours], ['ours', ours], ['bare', bare]] as const) {
+    for (const [name, path] of [
+      ['bare', bare],
+      ['ours', ours],
+      ['ours', ours],
+      ['bare', bare],
+    ] as const) {
       const result = await measure(path);
       added.p50[name].push(result.p50 - base.p50);
       added.p99[name].push(result.p99 - base.p99);

@@ -36,7 +36,7 @@ class Connection {
   readonly #host: string;
   readonly #port: number;
   #socket: net.Socket | undefined;
-  #buffer = Buffer.alloc(0);
+  #buffer: Buffer = Buffer.alloc(0);
   #done: ((status: number) => void) | undefined;
 
   constructor(host: string, port: number) {
@@ -73,11 +73,11 @@ class Connection {
     this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
     const end = this.#buffer.indexOf('\r\n\r\n');
     if (end < 0) return;
-    const head = this.#buffer.latin1Slice(0, end);
+    const head = this.#buffer.toString('latin1', 0, end);
     const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
     const complete =
       length === undefined
-        ? this.#buffer.subarray(-5).latin1Slice() === '0\r\n\r\n' // chunked
+        ? this.#buffer.subarray(-5).toString('latin1') === '0\r\n\r\n' // chunked
         : this.#buffer.length >= end + 4 + Number(length);
     if (!complete) return;
     const status = Number(head.slice(9, 12));

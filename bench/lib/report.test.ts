@@ -22,7 +22,9 @@ describe('a figure', () => {
     [2, 'lower', 'pass'],
     [2.1, 'lower', 'below'],
     [Number.NaN, 'lower', 'below'],
-  ] as const)('of %d where %s is better reaches %s', (value, better, reached) => expect(judgement(figure(value, better))).toBe(reached));
+  ] as const)('of %d where %s is better reaches %s', (value, better, reached) =>
+    expect(judgement(figure(value, better))).toBe(reached),
+  );
 });
 
 it('forms ratios of adjacent pairs, so that a drift cancels out', async () => {

@@ -29,7 +29,9 @@ export function table(figures: readonly Figure[]): string {
     const spread = range === undefined ? '' : ` [${range.map(short).join('–')}]`;
     return `| ${id} | ${what} | **${short(value)} ${unit}**${spread} | ${sign} ${pass} | ${sign} ${stretch} | ${judgement(figure)} | ${behind} |`;
   });
-  return ['| # | figure | measured | pass | stretch | reached | behind it |', '|---|---|---|---|---|---|---|', ...rows].join('\n');
+  return ['| # | figure | measured | pass | stretch | reached | behind it |', '|---|---|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
 }
 
 export const short = (value: number): string =>

@@ -4,7 +4,7 @@ import { BeatFeed } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
 import { Directory } from '@molecule/directory';
-import { type RunningService, ServiceClient } from '@molecule/http';
+import { httpService, type RunningService, ServiceClient } from '@molecule/http';
 import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
@@ -74,5 +74,5 @@ export async function createScheduler(
       await giveUpLease(ledger.db, instance);
     },
   );
-  return chassis.serve({ app: scheduleRoutes(parts) }, { beats });
+  return chassis.serve(httpService(scheduleRoutes(parts)), { beats });
 }

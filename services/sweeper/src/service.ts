@@ -4,7 +4,7 @@ import { BeatFeed } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
 import { Directory } from '@molecule/directory';
-import type { RunningService } from '@molecule/http';
+import { httpService, type RunningService } from '@molecule/http';
 import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
@@ -51,5 +51,5 @@ export async function createSweeper(config: Config, basics: Basics, scope: Scope
   loops.every('liveness-monitor', Math.min(leaseMs / LOOKS_PER_LEASE, MAX_LOOK_MS), () => liveness.sweep());
   loops.every('orphan-sweeper', config.SWEEP_INTERVAL_SECONDS * 1000, () => orphans.sweep(), { immediately: true });
   loops.every('provision-timeout-sweep', TIMEOUT_SWEEP_MS, () => sweepTimeouts(parts, config.PROVISION_TIMEOUT_SECONDS));
-  return chassis.serve({ app: findingRoutes(parts) });
+  return chassis.serve(httpService(findingRoutes(parts)));
 }

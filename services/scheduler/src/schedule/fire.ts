@@ -5,13 +5,14 @@
  * from a dead one may send again: either nothing was sent yet, or it learns what became of it.
  */
 import { createHash } from 'node:crypto';
-import type { ServiceClient } from '@molecule/http';
+import { type ServiceClient, type ServiceRequest, ServiceUnreachable } from '@molecule/http';
 import { type Clock, sleep } from '@molecule/service';
 import type { DueSchedule } from './projections/schedule-list.ts';
 
 /** Spec 2 §1.7: a scheduled run is given five minutes. */
 export const RUN_LIMIT_MS = 300_000;
-/** How often we ask again for the outcome of a message that somebody else is still sending. */
+/** The proxy says that a worker before us is still waiting for the agent. */
+const IN_PROGRESS = 409;
 const ASK_AGAIN_MS = 1_000;
 
 export interface Outcome {
@@ -55,12 +56,26 @@ export async function fire(
     signal,
   } as const;
   for (;;) {
-    const answer = await a2aProxy.request(request);
-    if (answer.status !== 409) return readAnswer(answer.status, answer.text);
-    // A worker before us is still waiting for it.
+    const answer = await ask(a2aProxy, request);
+    if (answer !== 'ask again') return readAnswer(answer.status, answer.text);
     if (clock.monotonicMs() > giveUpAt) return { error: 'no answer within the limit of a scheduled run', empty: false };
     await sleep(ASK_AGAIN_MS, signal);
     if (signal.aborted) throw signal.reason;
+  }
+}
+
+/** Asking again is harmless under one message id, so whatever is only for now is waited out. */
+async function ask(
+  a2aProxy: ServiceClient,
+  request: ServiceRequest,
+): Promise<{ readonly status: number; readonly text: string } | 'ask again'> {
+  try {
+    const answer = await a2aProxy.request(request);
+    const passing = answer.status === IN_PROGRESS || (answer.status === 503 && answer.text.includes('"platform_unavailable"'));
+    return passing ? 'ask again' : answer;
+  } catch (error) {
+    if (error instanceof ServiceUnreachable) return 'ask again';
+    throw error;
   }
 }
 
