@@ -1,0 +1,88 @@
+/**
+ * Where an agent can be made to run.
+ *
+ *   B1. Every method may be repeated: the second call finds the work done. One workspace has at most one workload (I6).
+ *   B2. `stop` answers `stopped` or `not-found` only when it is proven that nothing runs; volumes go only after that.
+ *   B3. An engine that cannot say whether something runs is no evidence of death.
+ *   B4. What does not carry our label is neither listed nor touched, whatever its name (I8).
+ *   B5. What an engine said stays in `cause`, for the log: it never reaches a fact or a response.
+ */
+import type { BackendName, ManagedResource, WorkspaceId } from '@molecule/contracts';
+
+export interface ConfigFile {
+  /** Relative to the config directory, with `/` between names. */
+  readonly path: string;
+  readonly data: Buffer;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+export interface WorkloadSpec {
+  readonly workspaceId: WorkspaceId;
+  readonly runtime: string;
+  readonly tier: number;
+  /** Beyond what the backend sets itself; wins over it (spec 3 §1.6). */
+  readonly env: Readonly<Record<string, string>>;
+  /** Written when the config volume has no `config.yaml` yet; a volume that has one is left as its user made it. */
+  readonly seed: readonly ConfigFile[];
+  /** Written in any case, before the workload starts. */
+  readonly files: readonly ConfigFile[];
+  /** A directory of the host to work in, in place of the workspace's own volume (spec 3 §1.7). */
+  readonly mount: { readonly hostPath: string; readonly readOnly: boolean } | null;
+}
+
+export type StartOutcome =
+  | { readonly outcome: 'started' /** Where the platform reaches the agent. */; readonly url: string }
+  | { readonly outcome: 'failed'; readonly cause: unknown };
+
+export type StopOutcome =
+  | { readonly outcome: 'stopped' | 'not-found' | 'no-backend' }
+  | { readonly outcome: 'failed'; readonly cause: unknown };
+
+export type ListOutcome =
+  | { readonly outcome: 'listed'; readonly resources: readonly ManagedResource[] }
+  | { readonly outcome: 'failed'; readonly cause: unknown };
+
+export interface Backend {
+  readonly name: BackendName;
+
+  /** Makes the one workload of this workspace run, replacing an earlier one. An aborted start leaves nothing running. */
+  start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome>;
+
+  /** Ends what runs for the workspace with this `id12`, at once and with force. */
+  stop(prefix: string, signal: AbortSignal): Promise<StopOutcome>;
+
+  /** `certain: false` counts as running (B3). */
+  isRunning(prefix: string, signal: AbortSignal): Promise<{ running: boolean; certain: boolean }>;
+
+  /** Only after a proven stop (I6). Absent is success. @throws when it could not be removed. */
+  removeVolume(prefix: string, signal: AbortSignal): Promise<void>;
+
+  /** All that carries our label: running or not, and volumes whose workload is gone. */
+  listManaged(signal: AbortSignal): Promise<ListOutcome>;
+
+  /** Keeps what it uses within bounds. Called about once a minute. */
+  tend(signal: AbortSignal): Promise<void>;
+
+  /** The platform ends in order: what must not outlive it is stopped. */
+  shutdown(): Promise<void>;
+
+  /** Whether it could start something now. */
+  healthy(): Promise<{ ok: boolean; detail: string }>;
+}
+
+/** What a backend of this platform calls itself when there is none. */
+export class NoBackendError extends Error {
+  constructor() {
+    super('no backend configured');
+  }
+}
+
+/** Names start with this; the rest is the workspace's `id12` (spec 3 §1.2). */
+export const NAME_PREFIX = 'ws-';
+export const LABELS = { managed: 'molecule.platform.managed', installation: 'molecule.platform.installation' } as const;
+
+/** Only what could be the beginning of a workspace id names anything of ours. */
+export const isPrefix = (text: string): boolean => /^[0-9a-f][0-9a-f-]{0,11}$/.test(text);
+
+export const aborted = (signal: AbortSignal): Error => new Error('given up', { cause: signal.reason });

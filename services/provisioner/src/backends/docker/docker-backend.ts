@@ -1,0 +1,291 @@
+/**
+ * Each workspace is a container `ws-<id12>` of the Docker engine (spec 3 §1.2–1.8).
+ *
+ *   D1. What bears the name but not our label, or another installation's, is neither removed nor replaced: the start fails (B4).
+ *   D2. A start that fails or is given up removes the container it made.
+ *   D3. Everything the agent reads at its start, its token too, is in the volume before it starts.
+ */
+import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { id12 } from '@molecule/contracts';
+import type { Log } from '@molecule/service';
+import type Docker from 'dockerode';
+import {
+  aborted,
+  type Backend,
+  isPrefix,
+  LABELS,
+  type ListOutcome,
+  NAME_PREFIX,
+  type StartOutcome,
+  type StopOutcome,
+  type WorkloadSpec,
+} from '../backend.ts';
+import { archiveOf } from './archive.ts';
+import {
+  AGENT_PORT,
+  type ContainerSettings,
+  configVolume,
+  containerName,
+  containerOptions,
+  internalUrl,
+  labelsOf,
+  onHostNetwork,
+  sessionVolume,
+} from './container-spec.ts';
+import { isConflict, isMissingImage, isNotFound, within } from './engine.ts';
+import { ensureImage, imageFor } from './images.ts';
+
+export interface DockerBackendOptions extends ContainerSettings {
+  readonly docker: Docker;
+  /** Images of our own, by runtime. */
+  readonly images: Readonly<Record<string, string>>;
+  /** Makes sure of images that are built here and pulled from nowhere; `undefined` for a runtime without one. */
+  readonly localImage: (runtime: string, signal: AbortSignal) => Promise<string | undefined>;
+  readonly platform: string | undefined;
+  readonly log: Log;
+}
+
+type Labels = Readonly<Record<string, string>> | undefined;
+
+const URL_TRIES = 3;
+const URL_PAUSE_MS = 500;
+/** Somebody removes the name that we are about to take: seen when the engine is slow. */
+const CREATE_TRIES = 3;
+
+export class DockerBackend implements Backend {
+  readonly name = 'docker';
+  readonly #docker: Docker;
+  readonly #options: DockerBackendOptions;
+
+  constructor(options: DockerBackendOptions) {
+    this.#docker = options.docker;
+    this.#options = options;
+  }
+
+  async start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome> {
+    const { installation, images, localImage, platform, network, log } = this.#options;
+    const prefix = id12(spec.workspaceId);
+    let made: Docker.Container | undefined;
+    try {
+      const given = images[spec.runtime] ?? (await localImage(spec.runtime, signal));
+      const image = given ?? imageFor(spec.runtime, images);
+      const hostPort = onHostNetwork(spec, network) ? await freePort() : undefined;
+      if (hostPort === undefined) await this.#ensureNetwork(network, signal);
+      await this.#ensureVolume(configVolume(prefix), signal);
+      if (spec.runtime === 'claude-code') await this.#ensureVolume(sessionVolume(prefix), signal);
+      await this.#removeOurs(prefix, signal);
+      await ensureImage(this.#docker, image, platform, log, signal);
+      const options = containerOptions(spec, image, { ...this.#options, installation }, hostPort);
+      made = await this.#create(prefix, { ...options, ...(platform === undefined ? {} : { platform }) }, spec.runtime, signal);
+      await this.#fill(made, spec, signal);
+      if (signal.aborted) throw aborted(signal);
+      await made.start({ abortSignal: signal });
+      const url = hostPort === undefined ? await this.#publishedUrl(made, prefix, signal) : `http://127.0.0.1:${hostPort}`;
+      if (signal.aborted) throw aborted(signal);
+      return { outcome: 'started', url };
+    } catch (error) {
+      await made?.remove({ force: true }).catch((left: unknown) => {
+        if (!isNotFound(left)) log.error({ err: left, prefix }, 'a container whose start failed could not be removed');
+      });
+      return { outcome: 'failed', cause: error };
+    }
+  }
+
+  async stop(prefix: string, signal: AbortSignal): Promise<StopOutcome> {
+    if (!isPrefix(prefix)) return { outcome: 'not-found' };
+    try {
+      return { outcome: await this.#removeOurs(prefix, signal) };
+    } catch (error) {
+      if (error instanceof NotOurs) return { outcome: 'not-found' };
+      return { outcome: 'failed', cause: new Error(`force-remove ${containerName(prefix)} failed`, { cause: error }) };
+    }
+  }
+
+  async isRunning(prefix: string, signal: AbortSignal): Promise<{ running: boolean; certain: boolean }> {
+    try {
+      const { State } = await this.#docker.getContainer(containerName(prefix)).inspect({ abortSignal: signal });
+      return { running: State.Running, certain: true };
+    } catch (error) {
+      if (isNotFound(error)) return { running: false, certain: true };
+      this.#options.log.warn({ err: error, prefix }, 'could not tell whether a container runs');
+      return { running: true, certain: false };
+    }
+  }
+
+  async removeVolume(prefix: string, signal: AbortSignal): Promise<void> {
+    if (!isPrefix(prefix)) return;
+    await this.#removeVolume(configVolume(prefix), signal);
+    await this.#removeVolume(sessionVolume(prefix), signal).catch((error: unknown) =>
+      this.#options.log.warn({ err: error, prefix }, 'a session volume could not be removed'),
+    );
+  }
+
+  async listManaged(signal: AbortSignal): Promise<ListOutcome> {
+    const filters = { label: [`${LABELS.managed}=true`] };
+    try {
+      const [containers, { Volumes: volumes }] = await Promise.all([
+        this.#docker.listContainers({ all: true, filters, abortSignal: signal }),
+        this.#docker.listVolumes({ filters, abortSignal: signal }),
+      ]);
+      const byPrefix = new Map<string, { running: boolean; installation: string | null; createdAt: string | null }>();
+      // Volumes first: a container says more, and takes their place.
+      for (const { Name, Labels, CreatedAt } of (volumes ?? []) as { Name: string; Labels: Labels; CreatedAt?: string }[]) {
+        const prefix = /^ws-([0-9a-f-]+?)-(configs|claude-sessions)$/.exec(Name)?.[1];
+        if (prefix === undefined || !isPrefix(prefix)) continue;
+        const createdAt = CreatedAt === undefined ? null : new Date(CreatedAt).toISOString();
+        byPrefix.set(prefix, { running: false, installation: installationOf(Labels), createdAt });
+      }
+      for (const { Names, Labels, State, Created } of containers) {
+        const name = Names.map((one) => one.replace(/^\//, '')).find((one) => one.startsWith(NAME_PREFIX));
+        const prefix = name?.slice(NAME_PREFIX.length);
+        if (prefix === undefined || !isPrefix(prefix)) continue;
+        const createdAt = new Date(Created * 1000).toISOString();
+        byPrefix.set(prefix, { running: State === 'running', installation: installationOf(Labels), createdAt });
+      }
+      return { outcome: 'listed', resources: [...byPrefix].map(([prefix, resource]) => ({ prefix, ...resource })) };
+    } catch (error) {
+      return { outcome: 'failed', cause: error };
+    }
+  }
+
+  /** Containers bound themselves. */
+  async tend(): Promise<void> {}
+
+  /** Containers stay, as their restart policy says. */
+  async shutdown(): Promise<void> {}
+
+  async healthy(): Promise<{ ok: boolean; detail: string }> {
+    const { Version } = await this.#docker.version();
+    return { ok: true, detail: `Docker ${Version}` };
+  }
+
+  #ours(labels: Labels): boolean {
+    return labels?.[LABELS.managed] === 'true' && [null, this.#options.installation].includes(installationOf(labels));
+  }
+
+  /** @throws NotOurs (D1) */
+  async #removeOurs(prefix: string, signal: AbortSignal): Promise<'stopped' | 'not-found'> {
+    const container = this.#docker.getContainer(containerName(prefix));
+    try {
+      const { Config } = await container.inspect({ abortSignal: signal });
+      if (!this.#ours(Config.Labels)) throw new NotOurs(containerName(prefix));
+      await container.remove({ force: true, abortSignal: signal });
+      return 'stopped';
+    } catch (error) {
+      if (isNotFound(error)) return 'not-found';
+      if (!isConflict(error)) throw error;
+      // Somebody else is removing it: it counts when it is gone.
+      await this.#untilGone(container, signal);
+      return 'stopped';
+    }
+  }
+
+  async #untilGone(container: Docker.Container, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await container.inspect({ abortSignal: signal });
+      } catch (error) {
+        if (isNotFound(error)) return;
+        throw error;
+      }
+      await delay(100, undefined, { signal });
+    }
+  }
+
+  async #create(
+    prefix: string,
+    options: Docker.ContainerCreateOptions,
+    runtime: string,
+    signal: AbortSignal,
+  ): Promise<Docker.Container> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#docker.createContainer({ ...options, abortSignal: signal });
+      } catch (error) {
+        if (isMissingImage(error)) {
+          const hint = `verify GHCR visibility for ${runtime} and that the tenant has internet access`;
+          throw new Error(`docker image "${options.Image}" not found after pull attempt — ${hint}`, { cause: error });
+        }
+        if (!isConflict(error) || attempt === CREATE_TRIES) throw new Error('failed to create container', { cause: error });
+        await this.#removeOurs(prefix, signal);
+      }
+    }
+  }
+
+  /** D3. A container's volumes can be written to before it starts. */
+  async #fill(container: Docker.Container, { seed, files }: WorkloadSpec, signal: AbortSignal): Promise<void> {
+    const seeds = seed.length > 0 && !(await this.#has(container, '/configs/config.yaml', signal)) ? seed : [];
+    const all = [...seeds, ...files];
+    if (all.length > 0) await container.putArchive(await archiveOf(all), { path: '/configs', abortSignal: signal });
+  }
+
+  async #has(container: Docker.Container, path: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await container.infoArchive({ path, abortSignal: signal });
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  async #publishedUrl(container: Docker.Container, prefix: string, signal: AbortSignal): Promise<string> {
+    for (let attempt = 1; attempt <= URL_TRIES; attempt++) {
+      const { NetworkSettings } = await container.inspect({ abortSignal: signal });
+      const binding = NetworkSettings.Ports[`${AGENT_PORT}/tcp`]?.[0];
+      if (binding !== undefined) return `http://${binding.HostIp || '127.0.0.1'}:${binding.HostPort}`;
+      if (attempt < URL_TRIES) await delay(URL_PAUSE_MS, undefined, { signal });
+    }
+    return internalUrl(prefix);
+  }
+
+  async #ensureNetwork(name: string, signal: AbortSignal): Promise<void> {
+    try {
+      await within(this.#docker.getNetwork(name).inspect(), signal);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      // Two of one name are possible for the engine: CheckDuplicate makes the later one a conflict.
+      await this.#docker.createNetwork({ Name: name, CheckDuplicate: true, abortSignal: signal }).catch(unlessConflict);
+    }
+  }
+
+  async #ensureVolume(Name: string, signal: AbortSignal): Promise<void> {
+    await this.#docker.createVolume({ Name, Labels: labelsOf(this.#options.installation), abortSignal: signal });
+  }
+
+  /** D1 holds for volumes too. With `force`, a missing one is success. */
+  async #removeVolume(name: string, signal: AbortSignal): Promise<void> {
+    const volume = this.#docker.getVolume(name);
+    try {
+      const { Labels } = await within(volume.inspect(), signal);
+      if (!this.#ours(Labels)) return;
+      await volume.remove({ force: true, abortSignal: signal });
+    } catch (error) {
+      if (!isNotFound(error)) throw new Error(`failed to remove volume ${name}`, { cause: error });
+    }
+  }
+}
+
+class NotOurs extends Error {
+  constructor(name: string) {
+    super(`${name} exists and is not ours`);
+  }
+}
+
+const installationOf = (labels: Labels): string | null => labels?.[LABELS.installation] ?? null;
+
+const unlessConflict = (error: unknown): void => {
+  if (!isConflict(error)) throw error;
+};
+
+/** On the machine's own network an agent needs a port of its own; it is free when asked for, and seldom taken a moment later. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))));
+    });
+  });
