@@ -120,9 +120,15 @@ export class BeatFeed {
   }
 
   #take(error: Error | null, message: Msg): void {
-    if (error) return this.#log.error({ err: error }, 'the subscription to beats failed');
+    if (error) {
+      this.#log.error({ err: error }, 'the subscription to beats failed');
+      return;
+    }
     const beat = parseBeat(message.string());
-    if (!beat) return this.#drop(message);
+    if (!beat) {
+      this.#drop(message);
+      return;
+    }
     if (this.#isNew(beat, LIVE)) this.#tell(beat, LIVE, this.#listening);
     if (this.#marks.heard(beat.gateway, beat.seq)) {
       this.#bus.counts.beatGaps++;

@@ -1,0 +1,51 @@
+/**
+ * What is known of a runtime from its beats. Pure.
+ *
+ *   K1. A beat without `runtime_metadata` says nothing about it: what was declared last stays (spec README, choice 2).
+ *   K2. A beat with it replaces both fields, each on its own: no or empty capabilities clear the flags, no or a non-positive
+ *       idle timeout clears the override.
+ *   K3. A lease that ran out before the beat clears both, before the beat is looked at.
+ *   K4. Nothing of the beat is kept by reference; what says nothing is not kept at all.
+ */
+import { type Beat, type CapabilitySet, capabilitySet } from '@molecule/contracts';
+
+export interface RuntimeState {
+  /** Milliseconds since the epoch, as the gateways tell it; never goes back. */
+  readonly lastBeatAt: number;
+  readonly activeTasks: number;
+  /** US cents; the last one that was not 0 (spec 1 §3.3). 0 when none was. */
+  readonly monthlySpend: number;
+  /** Absent: none declared. Never empty. */
+  readonly capabilities?: CapabilitySet;
+  /** Milliseconds, positive. Absent: the platform's own timeout holds. */
+  readonly idleTimeoutMs?: number;
+}
+
+/** Beats are applied in the order they come; `leaseMs` is how long what was declared holds without one. */
+export function applyBeat(state: RuntimeState | undefined, beat: Beat, leaseMs = Number.POSITIVE_INFINITY): RuntimeState {
+  const lapsed = state !== undefined && beat.receivedAt - state.lastBeatAt > leaseMs; // K3
+  const kept = lapsed ? undefined : state;
+  const figures = {
+    lastBeatAt: Math.max(beat.receivedAt, state?.lastBeatAt ?? 0),
+    activeTasks: beat.activeTasks,
+    monthlySpend: beat.monthlySpend > 0 ? beat.monthlySpend : (state?.monthlySpend ?? 0),
+  };
+  const { runtimeMetadata } = beat;
+  if (runtimeMetadata === undefined) return { ...figures, ...declared(kept?.capabilities, kept?.idleTimeoutMs) };
+  const { capabilities, idle_timeout_seconds: idleSeconds } = runtimeMetadata;
+  return { ...figures, ...declared(capabilitySet(capabilities), (idleSeconds ?? 0) * 1_000) };
+}
+
+/** What a register leaves: the figures, and nothing that was declared (spec README, choice 2). */
+export function withoutDeclarations({ lastBeatAt, activeTasks, monthlySpend }: RuntimeState): RuntimeState {
+  return { lastBeatAt, activeTasks, monthlySpend };
+}
+
+/** K4. */
+const declared = (
+  capabilities: CapabilitySet | undefined,
+  idleTimeoutMs: number | undefined,
+): Pick<RuntimeState, 'capabilities' | 'idleTimeoutMs'> => ({
+  ...(capabilities === undefined || capabilities.size === 0 ? {} : { capabilities }),
+  ...(idleTimeoutMs === undefined || idleTimeoutMs <= 0 ? {} : { idleTimeoutMs }),
+});

@@ -1,0 +1,354 @@
+/**
+ * Every workspace as the registry's facts describe it, in memory. Each service keeps its own.
+ *
+ *   Y1. It follows the facts before it asks for the pages, so nothing falls between: what comes meanwhile is applied after,
+ *       and a fact that an entry shows already changes nothing.
+ *   Y2. A hole in the versions of a workspace is closed by asking the registry for that workspace; its facts wait in order.
+ *       A hole in the stream of facts is closed by asking for all pages again.
+ *   Y3. Listeners hear every fact after it was applied, in order for each workspace.
+ *   Y4. A barrier is answered once the version it asks for was applied and told (I4). What was in FACTS when this directory
+ *       said that it is there, is applied before `open` resolves.
+ */
+import { ask, type Bus, type Following, followFacts } from '@molecule/bus';
+import {
+  type AnyRecordedFact,
+  ask as asks,
+  type DirectoryEntry,
+  isWorkspaceId,
+  type ServiceName,
+  STREAMS,
+} from '@molecule/contracts';
+import { backoff, type Clock, type Log, sleep } from '@molecule/service';
+import { applyFact, isWorkspaceFact } from './apply-fact.ts';
+import { canCommunicate } from './can-communicate.ts';
+import { Entries, type TokenOwner } from './entries.ts';
+import { Witness } from './witness.ts';
+
+export interface DirectoryOptions {
+  readonly service: ServiceName;
+  /** Unique among all processes. */
+  readonly instance: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Called every two seconds while the directory says that it is there. */
+  readonly tick?: () => void;
+}
+
+export type ChangeListener = (fact: AnyRecordedFact, entry: DirectoryEntry) => void;
+export type FactListener = (fact: AnyRecordedFact) => void;
+
+const PAGE_TIMEOUT_MS = 5_000;
+const PROGRESS_EVERY_MS = 5_000;
+/** Facts kept while the pages are read; beyond, they are dropped and the pages are read once more. */
+const MAX_BUFFERED = 50_000;
+/** Facts of one workspace kept while its hole is closed; beyond, they are applied as they are. */
+const MAX_HELD = 10_000;
+const SYNC_MS = 2_000;
+const retryMs = backoff({ firstMs: 100, lastMs: 2_000 });
+
+export class Directory {
+  readonly #bus: Bus;
+  readonly #log: Log;
+  readonly #entries = new Entries();
+  readonly #witness: Witness;
+  readonly #stopping = new AbortController();
+  readonly #onChange: ChangeListener[] = [];
+  readonly #onFact: FactListener[] = [];
+  readonly #onGap: (() => void)[] = [];
+  /** Facts of workspaces whose hole is being closed. */
+  readonly #held = new Map<string, AnyRecordedFact[]>();
+  readonly #resolving = new Map<string, Promise<DirectoryEntry | undefined>>();
+  #following: Following | undefined;
+  /** Facts that came while the first pages are read. */
+  #buffer: AnyRecordedFact[] | undefined = [];
+  #overflowed = false;
+  #reloading: Promise<void> | undefined;
+  #ready = false;
+
+  private constructor(bus: Bus, { service, instance, log, clock, tick }: DirectoryOptions) {
+    this.#bus = bus;
+    this.#log = log;
+    this.#witness = new Witness(bus, {
+      service,
+      instance,
+      log,
+      clock,
+      tick: tick ?? (() => {}),
+      versionOf: (workspaceId) => (this.#held.has(workspaceId) ? 0 : (this.#entries.get(workspaceId)?.version ?? 0)),
+    });
+  }
+
+  /** Resolves when the directory is complete; waits for NATS and for the registry as long as it takes. Rejects only when aborted. */
+  static async open(bus: Bus, options: DirectoryOptions): Promise<Directory> {
+    const directory = new Directory(bus, options);
+    const { signal } = options;
+    signal.throwIfAborted();
+    const stop = () => void directory.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      await directory.#start();
+    } catch (error) {
+      await directory.stop();
+      throw error;
+    }
+    signal.throwIfAborted();
+    return directory;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(workspaceId: string): DirectoryEntry | undefined {
+    return this.#entries.get(workspaceId);
+  }
+
+  /** Removed ones too. */
+  all(): Iterable<DirectoryEntry> {
+    return this.#entries.all();
+  }
+
+  /** Direct children, removed ones too. */
+  childrenOf(workspaceId: string): readonly string[] {
+    return this.#entries.childrenOf(workspaceId);
+  }
+
+  /** Spec 1 §5. */
+  canCommunicate(caller: string, target: string): boolean {
+    return canCommunicate((workspaceId) => this.#entries.get(workspaceId), caller, target);
+  }
+
+  /** Whose live token has this SHA-256 (hex). */
+  workspaceOfToken(hash: string): TokenOwner | undefined {
+    return this.#entries.ownerOf(hash);
+  }
+
+  liveTokens(workspaceId: string): number {
+    const entry = this.#entries.get(workspaceId);
+    return !entry || entry.status === 'removed' ? 0 : entry.tokens.length;
+  }
+
+  anyLiveToken(): boolean {
+    return this.#entries.anyToken();
+  }
+
+  /**
+   * The entry in memory, else what the registry says, asked once. That there is none is not remembered.
+   * Rejects with `AskTimeout` or `AskNoResponder` when the registry does not answer.
+   */
+  async resolve(workspaceId: string): Promise<DirectoryEntry | undefined> {
+    const known = this.#entries.get(workspaceId);
+    if (known || !isWorkspaceId(workspaceId)) return known;
+    const running = this.#resolving.get(workspaceId);
+    if (running) return running;
+    const asking = this.#ask(workspaceId).finally(() => this.#resolving.delete(workspaceId));
+    this.#resolving.set(workspaceId, asking);
+    return asking;
+  }
+
+  /** Called after each fact of the registry was applied, with the entry as it is then. */
+  onChange(listener: ChangeListener): void {
+    this.#onChange.push(listener);
+  }
+
+  /** Called for each fact of any service, after it was applied (Y3). */
+  onFact(listener: FactListener): void {
+    this.#onFact.push(listener);
+  }
+
+  /** Called when facts were missed that no listener will hear. The directory itself is complete again soon after. */
+  onGap(listener: () => void): void {
+    this.#onGap.push(listener);
+  }
+
+  healthy(): { ok: boolean; detail: string } {
+    if (!this.#ready) return { ok: false, detail: 'reading the directory' };
+    if (!this.#bus.connected || this.#following?.alive !== true) return { ok: false, detail: 'facts do not arrive' };
+    if (this.#reloading) return { ok: false, detail: 'facts were missed; reading the directory again' };
+    return { ok: true, detail: `${this.#entries.size} workspaces` };
+  }
+
+  /** Says bye, so that no barrier waits for it. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#ready = false;
+    await this.#witness.stop();
+    await this.#following?.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { signal } = this.#stopping;
+    this.#following = await followFacts(this.#bus, {
+      log: this.#log,
+      signal,
+      onFact: (fact) => this.#hear(fact),
+      onGap: () => this.#gap(),
+    });
+    do {
+      this.#overflowed = false;
+      await this.#readPages();
+    } while (this.#overflowed);
+    const buffered = this.#buffer ?? [];
+    this.#buffer = undefined;
+    for (const fact of buffered) this.#take(fact);
+    await this.#witness.start();
+    await this.#synchronise();
+    signal.throwIfAborted();
+    this.#ready = true;
+    this.#log.info({ workspaces: this.#entries.size }, 'the directory is complete');
+  }
+
+  /** Y4: whoever was answered before we could be waited for, is in FACTS by now. */
+  async #synchronise(): Promise<void> {
+    const { signal } = this.#stopping;
+    const until = performance.now() + SYNC_MS;
+    try {
+      const { state } = await this.#bus.jsm.streams.info(STREAMS.facts);
+      while (!signal.aborted && performance.now() < until && (this.#following?.sequence ?? 0) < state.last_seq)
+        await sleep(2, signal);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the end of the facts is not known; going on');
+    }
+  }
+
+  #hear(fact: AnyRecordedFact): void {
+    if (!this.#buffer) this.#take(fact);
+    else if (this.#buffer.length < MAX_BUFFERED) this.#buffer.push(fact);
+    else {
+      this.#buffer = [];
+      this.#overflowed = true;
+    }
+  }
+
+  #gap(): void {
+    if (this.#buffer) {
+      this.#overflowed = true;
+      return;
+    }
+    for (const listener of this.#onGap) this.#guard(listener);
+    this.#reloading ??= this.#readPages()
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) this.#log.error({ err: error }, 'the directory could not be read again');
+      })
+      .finally(() => {
+        this.#reloading = undefined;
+      });
+  }
+
+  #take(fact: AnyRecordedFact): void {
+    const held = this.#held.get(fact.workspaceId);
+    if (held) {
+      held.push(fact);
+      if (held.length >= MAX_HELD) this.#release(fact.workspaceId);
+      return;
+    }
+    if (!isWorkspaceFact(fact)) {
+      this.#tell(fact);
+      return;
+    }
+    const version = this.#entries.get(fact.workspaceId)?.version ?? 0;
+    if (fact.version > version + 1) {
+      this.#held.set(fact.workspaceId, [fact]);
+      void this.#closeHole(fact.workspaceId);
+      return;
+    }
+    this.#apply(fact);
+  }
+
+  #apply(fact: AnyRecordedFact): void {
+    if (!isWorkspaceFact(fact)) {
+      this.#tell(fact);
+      return;
+    }
+    const before = this.#entries.get(fact.workspaceId);
+    const after = applyFact(before, fact);
+    if (after !== before) this.#entries.put(after);
+    for (const listener of this.#onChange) this.#guard(() => listener(fact, after));
+    this.#tell(fact);
+    this.#witness.applied(fact.workspaceId);
+  }
+
+  #tell(fact: AnyRecordedFact): void {
+    for (const listener of this.#onFact) this.#guard(() => listener(fact));
+  }
+
+  #guard(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      this.#log.error({ err: error }, 'a listener to facts failed');
+    }
+  }
+
+  /** Y2. */
+  async #closeHole(workspaceId: string): Promise<void> {
+    const { signal } = this.#stopping;
+    this.#log.warn({ workspaceId }, 'facts of a workspace are missing; asking the registry');
+    for (let attempt = 1; !signal.aborted && this.#held.has(workspaceId); attempt++) {
+      try {
+        await this.#ask(workspaceId);
+        break;
+      } catch (error) {
+        if (attempt % 10 === 3) this.#log.warn({ err: error, workspaceId, attempt }, 'the registry does not say; asking again');
+        await sleep(retryMs(attempt), signal);
+      }
+    }
+    this.#release(workspaceId);
+  }
+
+  #release(workspaceId: string): void {
+    const held = this.#held.get(workspaceId);
+    this.#held.delete(workspaceId);
+    for (const fact of held ?? []) this.#apply(fact);
+    this.#witness.applied(workspaceId);
+  }
+
+  async #ask(workspaceId: string): Promise<DirectoryEntry | undefined> {
+    if (!isWorkspaceId(workspaceId)) return undefined;
+    const { entry } = await ask(this.#bus, asks.registry.resolve, { workspaceId });
+    if (entry) this.#merge(entry);
+    return this.#entries.get(workspaceId);
+  }
+
+  /** Asks for one page after the other, until there is no next; waits while the registry does not answer. */
+  async #readPages(): Promise<void> {
+    const { signal } = this.#stopping;
+    let saidAt = Number.NEGATIVE_INFINITY;
+    let after: string | null = null;
+    for (let attempt = 1; ; ) {
+      signal.throwIfAborted();
+      try {
+        const page: { entries: DirectoryEntry[]; next: string | null } = await ask(
+          this.#bus,
+          asks.registry.directory,
+          { after },
+          { timeoutMs: PAGE_TIMEOUT_MS },
+        );
+        for (const entry of page.entries) this.#merge(entry);
+        if (page.next === null) return;
+        after = page.next;
+        attempt = 1;
+      } catch (error) {
+        if (performance.now() - saidAt >= PROGRESS_EVERY_MS) {
+          saidAt = performance.now();
+          const reason = error instanceof Error ? error.message : 'unknown';
+          this.#log.warn({ reason, read: this.#entries.size }, 'waiting for the registry to tell the directory');
+        }
+        await sleep(retryMs(attempt++), signal);
+      }
+    }
+  }
+
+  /** By version: what is newer stays (Y1). */
+  #merge(entry: DirectoryEntry): void {
+    const known = this.#entries.get(entry.workspaceId);
+    if (known && known.version >= entry.version) return;
+    this.#entries.put(entry);
+    this.#witness.applied(entry.workspaceId);
+  }
+}
