@@ -1,1 +1,25 @@
-export {};
+/** The public surface of @molecule/event-store. What is not named here is private to the package. */
+export { CommitUnknown, isUnavailable, LateLoad, UnreadableFact, VersionConflict } from './errors.ts';
+export { type Leadership, whileLeading } from './leading.ts';
+export { MigrationRefused } from './migrate.ts';
+export { type OpenLedgerOptions, openLedger } from './open.ts';
+export { advance } from './positions.ts';
+export { type RelayedLedger, type RelayOptions, startRelay } from './relay.ts';
+export {
+  type Aggregate,
+  type AnyAggregate,
+  type AnyProjection,
+  type Appended,
+  type CommandMeta,
+  type Commit,
+  type Entry,
+  type Fold,
+  type Ledger,
+  type Loaded,
+  type LogCursor,
+  type LogPage,
+  type Projection,
+  type Recorded,
+  replay,
+  type Tx,
+} from './types.ts';
