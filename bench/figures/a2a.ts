@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { abba } from '../lib/compare.ts';
 import { load } from '../lib/load.ts';
-import { cpuMicros, type Program, startProgram } from '../lib/programs.ts';
+import { cpuPerRequest, type Program, startProgram } from '../lib/programs.ts';
 import { type Figure, short } from '../lib/report.ts';
-import { type Cluster, serviceOf } from '../lib/system.ts';
+import { type Cluster, workspaceAt } from '../lib/system.ts';
 
 /** 1 KB, as it arrives from a runtime: nothing for the proxy to complete. */
 export const body = (): string => {
@@ -25,7 +25,7 @@ export async function a2aFigures(cluster: Cluster, quartets: number): Promise<Fi
   const agent = await startProgram('echo-agent');
   const inner = await startProgram('bare-proxy', { TARGET: agent.url });
   const outer = await startProgram('bare-proxy', { TARGET: inner.url });
-  const workspaceId = await serviceOf(cluster).workspaceAt(agent.url);
+  const workspaceId = await workspaceAt(cluster, agent.url);
   const ours = { url: cluster.url(), paths: [`/workspaces/${workspaceId}/a2a`], bodies };
   const bare = { url: outer.url, paths: ['/'], bodies };
 
@@ -79,7 +79,7 @@ export async function a2aFigures(cluster: Cluster, quartets: number): Promise<Fi
   const slow = await startProgram('echo-agent', { DELAY_MS: '20' });
   const slowInner = await startProgram('bare-proxy', { TARGET: slow.url });
   const slowOuter = await startProgram('bare-proxy', { TARGET: slowInner.url });
-  const slowId = await serviceOf(cluster).workspaceAt(slow.url);
+  const slowId = await workspaceAt(cluster, slow.url);
   const open = await addedLatency({
     agent: slow,
     bare: { url: slowOuter.url, paths: ['/'], bodies },
@@ -112,18 +112,6 @@ export async function a2aFigures(cluster: Cluster, quartets: number): Promise<Fi
   );
   for (const program of [slowOuter, slowInner, slow]) await program.stop();
   return figures.sort((a, b) => a.id.localeCompare(b.id));
-}
-
-async function cpuPerRequest(
-  pids: readonly number[],
-  run: () => Promise<{ requests: number; perSecond: number }>,
-): Promise<number> {
-  const used = () => pids.reduce((sum, pid) => sum + cpuMicros(pid), 0);
-  const before = used();
-  const started = performance.now();
-  const { perSecond } = await run();
-  // The load includes its warm-up: the rate stands for the whole of it.
-  return (used() - before) / (perSecond * ((performance.now() - started) / 1000));
 }
 
 interface Path {

@@ -11,6 +11,8 @@ export interface LoadJob {
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Given: `{id}` in the first body and the first path stands for these, in turn. */
+  readonly ids?: readonly string[];
   /** Bodies, taken in turn; `paths` likewise, if there are several. */
   readonly bodies: readonly string[];
   readonly paths: readonly string[];
@@ -94,7 +96,9 @@ class Connection {
 
 async function run(job: LoadJob): Promise<LoadResult> {
   const { hostname, port } = new URL(job.url);
-  const requests = job.bodies.map((body, index) => {
+  const { ids } = job;
+  const bodies = ids === undefined ? job.bodies : ids.map((id) => (job.bodies[0] as string).replaceAll('{id}', id));
+  const requests = bodies.map((body, index) => {
     const lines = Object.entries({
       host: `${hostname}:${port}`,
       ...job.headers,

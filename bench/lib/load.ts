@@ -9,7 +9,7 @@ export type { LoadResult } from './load-worker.ts';
 const WORKER = fileURLToPath(new URL('./load-worker.ts', import.meta.url));
 
 export type Load = Pick<LoadJob, 'url' | 'bodies' | 'paths' | 'connections'> &
-  Partial<Pick<LoadJob, 'headers' | 'method' | 'warmupMs' | 'durationMs' | 'rate'>>;
+  Partial<Pick<LoadJob, 'headers' | 'ids' | 'method' | 'warmupMs' | 'durationMs' | 'rate'>>;
 
 /** Answers that are not 2xx make the figure worthless, and are an error. */
 export async function load(job: Load): Promise<LoadResult> {

@@ -46,3 +46,15 @@ export function pssMegabytes(pid: number): number {
     return Number.NaN;
   }
 }
+
+/** CPU that these processes use per request while `run` puts load on them, in microseconds. */
+export async function cpuPerRequest(
+  pids: readonly number[],
+  run: () => Promise<{ readonly perSecond: number }>,
+): Promise<number> {
+  const used = () => pids.reduce((sum, pid) => sum + cpuMicros(pid), 0);
+  const [before, started] = [used(), performance.now()];
+  const { perSecond } = await run();
+  // The load includes its warm-up: the rate stands for the whole of it.
+  return (used() - before) / (perSecond * ((performance.now() - started) / 1000));
+}

@@ -1,0 +1,203 @@
+/**
+ * Molecule as a deployment runs it, one process per service, around one PostgreSQL and one NATS: to be killed, stopped and started
+ * again from outside. Nothing in here reaches into a service; it knows ports and signals.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SERVICES, type ServiceName } from '@molecule/contracts';
+import { type EmbeddedServer, startNats, startPostgres } from '@molecule/embedded-servers';
+import { freePort, waitFor } from '@molecule/testkit';
+import { pino } from 'pino';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const READY_LIMIT_MS = 60_000;
+
+export interface ClusterOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** How many processes of a service; one where nothing is said. */
+  readonly replicas?: Partial<Record<ServiceName, number>>;
+}
+
+interface Replica {
+  readonly service: ServiceName;
+  readonly name: string;
+  readonly port: number;
+  readonly opsPort: number;
+  child: ChildProcess | undefined;
+}
+
+export class Cluster {
+  readonly home: string;
+  readonly postgres: EmbeddedServer;
+  readonly nats: EmbeddedServer;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #replicas: readonly Replica[];
+
+  private constructor(
+    home: string,
+    postgres: EmbeddedServer,
+    nats: EmbeddedServer,
+    env: Readonly<Record<string, string>>,
+    replicas: readonly Replica[],
+  ) {
+    this.home = home;
+    this.postgres = postgres;
+    this.nats = nats;
+    this.#env = env;
+    this.#replicas = replicas;
+  }
+
+  static async start({ env = {}, replicas: wanted = {} }: ClusterOptions = {}): Promise<Cluster> {
+    const home = await mkdtemp(join(tmpdir(), 'molecule-e2e-'));
+    await mkdir(join(home, 'logs'));
+    const log = pino({ level: 'silent' });
+    const [postgres, nats] = await Promise.all([
+      startPostgres({ dir: join(home, 'postgres'), log }),
+      startNats({ dir: join(home, 'nats'), log }),
+    ]);
+    const replicas: Replica[] = [];
+    for (const service of SERVICES) {
+      for (let index = 0; index < (wanted[service] ?? 1); index++) {
+        replicas.push({
+          service,
+          name: `${service}-${index}`,
+          port: await freePort(),
+          opsPort: await freePort(),
+          child: undefined,
+        });
+      }
+    }
+    const urls = (service: ServiceName) =>
+      replicas.filter((one) => one.service === service).map(({ port }) => `http://127.0.0.1:${port}`);
+    const gateway = urls('gateway')[0] as string;
+    const cluster = new Cluster(
+      home,
+      postgres,
+      nats,
+      {
+        DATABASE_URL: postgres.url,
+        NATS_URL: nats.url,
+        MOLECULE_ENV: 'development',
+        MOLECULE_INTERNAL_KEY: 'a key for end-to-end tests, long enough',
+        MOLECULE_HOME: home,
+        MOLECULE_INSTALLATION: 'e2e',
+        PROVISIONER_BACKEND: 'process',
+        PLATFORM_URL: gateway,
+        HEARTBEAT_INTERVAL_SECONDS: '1',
+        LOG_LEVEL: 'info',
+        REGISTRY_URL: urls('registry').join(','),
+        A2A_PROXY_URL: urls('a2a-proxy').join(','),
+        SCHEDULER_URL: urls('scheduler').join(','),
+        PROVISIONER_URL: urls('provisioner').join(','),
+        SWEEPER_URL: urls('sweeper').join(','),
+        ...env,
+      },
+      replicas,
+    );
+    try {
+      await Promise.all(replicas.map((replica) => cluster.#launch(replica)));
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  /** The base URL of a gateway. */
+  url(index = 0): string {
+    return `http://127.0.0.1:${this.#named(`gateway-${index}`).port}`;
+  }
+
+  /** The process id of a replica, such as `registry-0`. */
+  pid(name: string): number {
+    return this.#named(name).child?.pid as number;
+  }
+
+  /** Ends a replica at once, as a crash would; resolves when it is gone. */
+  async kill(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const { child } = this.#named(name);
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await gone;
+  }
+
+  /** Starts a replica that was killed; resolves when it says that it is ready. */
+  restart(name: string): Promise<void> {
+    return this.#launch(this.#named(name));
+  }
+
+  /** The process ids of everything: services, broker, database. */
+  pids(): number[] {
+    return [...this.#replicas.map(({ child }) => child?.pid), this.nats.pid, this.postgres.pid].filter(
+      (pid) => pid !== undefined,
+    );
+  }
+
+  /** Ends the broker or the database at once; it comes back by itself, and this resolves when everybody can work again. */
+  async crash(what: 'postgres' | 'nats'): Promise<void> {
+    const pid = this[what].pid;
+    if (pid === undefined) throw new Error(`${what} does not run`);
+    process.kill(pid, 'SIGKILL');
+    await waitFor(() => this[what].pid !== undefined && this[what].pid !== pid, {
+      timeoutMs: READY_LIMIT_MS,
+      what: `${what} to be started again`,
+    });
+    await this.allReady();
+  }
+
+  names(): string[] {
+    return this.#replicas.map(({ name }) => name);
+  }
+
+  /** Resolves when every replica says that it can work again. */
+  async allReady(): Promise<void> {
+    await Promise.all(this.#replicas.map((replica) => this.#ready(replica)));
+  }
+
+  /** Ends everything, and leaves the logs only when asked to. */
+  async stop({ keep = false }: { readonly keep?: boolean } = {}): Promise<void> {
+    await Promise.all(this.#replicas.map(({ name }) => this.kill(name, 'SIGTERM')));
+    await Promise.all([this.postgres.stop(), this.nats.stop()]);
+    if (!keep) await rm(this.home, { recursive: true, force: true });
+  }
+
+  async #launch(replica: Replica): Promise<void> {
+    const { service, name, port, opsPort } = replica;
+    const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'services', service, 'src', 'main.ts')], {
+      cwd: this.home,
+      env: { ...cleanEnv(), ...this.#env, PORT: String(port), OPS_PORT: String(opsPort) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const log = createWriteStream(join(this.home, 'logs', `${name}.log`), { flags: 'a' });
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+    replica.child = child;
+    await this.#ready(replica);
+  }
+
+  async #ready({ name, opsPort, child }: Replica): Promise<void> {
+    await waitFor(
+      async () => {
+        if (child?.exitCode !== null && child?.exitCode !== undefined)
+          throw new Error(`${name} ended with code ${child.exitCode}; see ${this.home}/logs`);
+        return (await fetch(`http://127.0.0.1:${opsPort}/readyz`).catch(() => undefined))?.ok === true;
+      },
+      { timeoutMs: READY_LIMIT_MS, what: `${name} to be ready (logs in ${this.home}/logs)` },
+    );
+  }
+
+  #named(name: string): Replica {
+    const replica = this.#replicas.find((one) => one.name === name);
+    if (replica === undefined) throw new Error(`there is no replica ${name}`);
+    return replica;
+  }
+}
+
+/** What a process needs of ours to run at all, and nothing that would configure it by accident. */
+const cleanEnv = () => ({ PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] });
