@@ -49,12 +49,7 @@ const NOT_DURABLE = { fsync: 'off', synchronous_commit: 'off', full_page_writes:
 const ENV = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/local/bin:/usr/bin:/bin' };
 
 /** Starts it, after making its data directory the first time, and resolves when it answers. @throws Error that says what to do. */
-export async function startPostgres({
-  dir: given,
-  log,
-  port: wanted,
-  durable = true,
-}: PostgresOptions): Promise<EmbeddedServer> {
+export async function startPostgres({ dir: given, log, port: wanted, durable = true }: PostgresOptions): Promise<EmbeddedServer> {
   const dir = resolve(given);
   mkdirSync(dir, { recursive: true, mode: 0o755 });
   const bin = findBinaries();

@@ -1,1 +1,9 @@
-export {};
+/** The public surface of @molecule/testkit: real servers, agents that misbehave on command, time by hand, sentences. */
+export { type Docker, type DockerState, dockerAvailable, dockerState } from './docker.ts';
+export { it } from './fixtures.ts';
+export { type ManualClock, manualClock } from './manual-clock.ts';
+export { type NatsServer, withNats } from './own-nats.ts';
+export { type DatabaseServer, withPostgres } from './own-postgres.ts';
+export { scenario } from './scenario.ts';
+export { freePort } from './servers.ts';
+export { type WaitOptions, waitFor } from './wait-for.ts';

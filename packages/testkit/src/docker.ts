@@ -1,0 +1,24 @@
+/** Docker for tests: the engine itself, or why there is none. */
+import Docker from 'dockerode';
+
+export type { Docker };
+
+export type DockerState =
+  | { readonly available: true; readonly docker: Docker }
+  | { readonly available: false; readonly reason: string };
+
+const ANSWER_WITHIN_MS = 3_000;
+
+/** Asks the engine that `DOCKER_HOST` (or the usual socket) names whether it is there. */
+export async function dockerState(): Promise<DockerState> {
+  const docker = new Docker({ timeout: ANSWER_WITHIN_MS });
+  try {
+    await docker.ping();
+    return { available: true, docker };
+  } catch (error) {
+    return { available: false, reason: `no Docker engine answers: ${(error as Error).message}` };
+  }
+}
+
+/** The same as yes or no. */
+export const dockerAvailable = async (): Promise<boolean> => (await dockerState()).available;
