@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { createLog } from '@molecule/service';
+import { extract } from 'tar-stream';
+import { describe, expect, it } from 'vitest';
+import { EchoImage } from '../../images/echo-image.ts';
+import { describeBackend } from '../backend.contract.ts';
+import { DockerBackend, type DockerBackendOptions } from './docker-backend.ts';
+import { answers, createEngine } from './engine.ts';
+
+const settings = { DOCKER_HOST: process.env['DOCKER_HOST'] };
+const docker = createEngine(settings);
+const available = await answers(docker, 2_000);
+if (!available && process.env['CI'] === 'true') throw new Error('there is no Docker here; in CI there must be');
+if (!available) process.stderr.write('the tests of the Docker backend are left out: no Docker engine answers here\n');
+
+const log = createLog({ service: 'provisioner', level: 'silent' });
+const echo = new EchoImage(docker, log);
+const caps = { memoryMb: 512, cpuShares: 1024 };
+const options: DockerBackendOptions = {
+  docker,
+  installation: randomUUID(),
+  network: `molecule-test-${randomUUID().slice(0, 8)}`,
+  platformUrl: 'http://host.docker.internal:1',
+  agentEnv: {},
+  caps: { standard: caps, privileged: caps, full: caps },
+  images: { nowhere: `molecule.invalid/${randomUUID().slice(0, 8)}:none` },
+  localImage: (runtime, signal) => (runtime === 'echo' ? echo.ensure(signal) : Promise.resolve(undefined)),
+  platform: undefined,
+  log,
+};
+
+describe.runIf(available)('with an engine', () => {
+  for (const [name, network] of [
+    ['the Docker backend', options.network],
+    ["the Docker backend on the machine's own network", 'host'],
+  ] as const) {
+    describeBackend(name, async () => ({
+      backend: new DockerBackend({ ...options, network }),
+      installation: options.installation,
+      unknownRuntime: 'nowhere',
+      makeForeign: async (prefix) => {
+        const Image = await echo.ensure(AbortSignal.timeout(30_000));
+        const container = await docker.createContainer({ name: `ws-${prefix}`, Image });
+        return {
+          isThere: () =>
+            container.inspect().then(
+              () => true,
+              () => false,
+            ),
+          remove: () => container.remove({ force: true }),
+        };
+      },
+      // The engine's files of a workspace outlive it by design (spec 3 §1.8); those of a test need not.
+      discard: async (workspaceId) => {
+        await docker.getVolume(`ws-${workspaceId}-workspace`).remove({ force: true });
+      },
+      readConfig: async (prefix, path) => {
+        const archive = await docker.getContainer(`ws-${prefix}`).getArchive({ path: `/configs/${path}` });
+        const tar = extract();
+        archive.pipe(tar as unknown as NodeJS.WritableStream);
+        for await (const entry of tar)
+          return { text: (await buffer(entry)).toString('utf8'), mode: (entry.header.mode ?? 0) & 0o777 };
+        throw new Error(`${path} is not there`);
+      },
+    }));
+  }
+
+  it('removes the network it made', async () => {
+    await docker.getNetwork(options.network).remove();
+  });
+});
+
+describe('without an engine', () => {
+  const { signal } = new AbortController();
+  const backend = new DockerBackend({ ...options, docker: createEngine({ DOCKER_HOST: 'unix:///nowhere/docker.sock' }) });
+
+  it('B3: takes nothing for dead', async () => {
+    expect(await backend.isRunning('0b6c2f53-6d5', signal)).toEqual({ running: true, certain: false });
+  });
+  it('B2: proves no stop', async () => {
+    expect(await backend.stop('0b6c2f53-6d5', signal)).toMatchObject({ outcome: 'failed' });
+  });
+  it('lists nothing, rather than an empty list', async () => {
+    expect(await backend.listManaged(signal)).toMatchObject({ outcome: 'failed' });
+  });
+  it('does not answer', async () => {
+    expect(await answers(createEngine({ DOCKER_HOST: 'tcp://127.0.0.1:1' }), 1_000)).toBe(false);
+  });
+});

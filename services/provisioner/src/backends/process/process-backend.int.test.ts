@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { id12, WorkspaceId } from '@molecule/contracts';
+import { createLog } from '@molecule/service';
+import { afterAll, describe, expect, it } from 'vitest';
+import { describeBackend } from '../backend.contract.ts';
+import type { StartOutcome, WorkloadSpec } from '../backend.ts';
+import { AgentHome } from './agent-home.ts';
+import { ProcessBackend, type ProcessBackendOptions } from './process-backend.ts';
+import { startTimeOf } from './process-table.ts';
+
+const root = await mkdtemp(join(tmpdir(), 'provisioner-'));
+const options: ProcessBackendOptions = {
+  root,
+  installation: randomUUID(),
+  platformUrl: 'http://127.0.0.1:1',
+  agentEnv: { HEARTBEAT_INTERVAL_SECONDS: '1' },
+  ownEnv: { PATH: process.env['PATH'], ADMIN_TOKEN: 'not for agents', DATABASE_URL: 'not for agents' },
+  stopOnShutdown: true,
+  log: createLog({ service: 'provisioner', level: 'silent' }),
+};
+const backend = await ProcessBackend.open(options);
+const { signal } = new AbortController();
+afterAll(async () => {
+  await backend.shutdown();
+  await rm(root, { recursive: true, force: true });
+});
+
+describeBackend('the process backend', async () => ({
+  backend,
+  installation: options.installation,
+  unknownRuntime: 'langgraph',
+  makeForeign: async (prefix) => {
+    const directory = join(root, prefix);
+    await mkdir(directory);
+    return {
+      isThere: () =>
+        stat(directory).then(
+          () => true,
+          () => false,
+        ),
+      remove: () => rm(directory, { recursive: true }),
+    };
+  },
+  discard: async () => {},
+  readConfig: async (prefix, path) => {
+    const file = join(root, prefix, 'configs', path);
+    return { text: await readFile(file, 'utf8'), mode: (await stat(file)).mode & 0o777 };
+  },
+}));
+
+const spec = (): WorkloadSpec => ({
+  workspaceId: WorkspaceId.parse(randomUUID()),
+  runtime: 'echo',
+  tier: 2,
+  env: { GREETING: 'hello' },
+  seed: [{ path: 'config.yaml', data: Buffer.from('name: Ada\nruntime: echo\n'), mode: 0o644 }],
+  files: [],
+  mount: null,
+});
+const started = (outcome: StartOutcome): string => {
+  if (outcome.outcome === 'failed') throw outcome.cause;
+  return outcome.url;
+};
+const homeOf = ({ workspaceId }: WorkloadSpec) => new AgentHome(root, id12(workspaceId));
+const pidOf = async (workload: WorkloadSpec) => (await homeOf(workload).record())?.pid ?? Number.NaN;
+const environmentOf = async (pid: number) =>
+  Object.fromEntries((await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((line) => line.split(/=(.*)/s)));
+
+describe('the process backend', { timeout: 30_000 }, () => {
+  it('finds its agents again after it was killed, and stops them (P4)', async () => {
+    const workload = spec();
+    const url = started(await backend.start(workload, signal));
+    const next = await ProcessBackend.open(options);
+    expect((await fetch(`${url}/.well-known/agent.json`)).status).toBe(200);
+    expect(await next.isRunning(id12(workload.workspaceId))).toEqual({ running: true, certain: true });
+    expect(await next.stop(id12(workload.workspaceId))).toEqual({ outcome: 'stopped' });
+  });
+
+  it('ends an agent that was started without being recorded (P2)', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const pid = await pidOf(workload);
+    await homeOf(workload).forget();
+    await ProcessBackend.open(options);
+    expect(await startTimeOf(pid)).toBeUndefined();
+  });
+
+  it('does not take another process for an agent because it has its number (P1)', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    await backend.stop(id12(workload.workspaceId));
+    await homeOf(workload).remember({ pid: process.pid, startTime: 'another time' });
+    expect(await backend.isRunning(id12(workload.workspaceId))).toEqual({ running: false, certain: true });
+    expect(await backend.stop(id12(workload.workspaceId))).toEqual({ outcome: 'not-found' });
+  });
+
+  it('does not start an agent again that ended by itself (P7)', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const pid = await pidOf(workload);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => startTimeOf(pid), { interval: 10 }).toBeUndefined();
+    await backend.tend();
+    expect(await backend.isRunning(id12(workload.workspaceId))).toEqual({ running: false, certain: true });
+  });
+
+  it.runIf(process.platform === 'linux')('hands on nothing of our environment but what agents need (P6, I10)', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const home = homeOf(workload);
+    const environment = await environmentOf(await pidOf(workload));
+    expect(environment).toMatchObject({
+      WORKSPACE_ID: workload.workspaceId,
+      WORKSPACE_CONFIG_PATH: home.configs,
+      CONFIGS_DIR: home.configs,
+      PLATFORM_URL: 'http://127.0.0.1:1',
+      MOLECULE_URL: 'http://127.0.0.1:1',
+      TIER: '2',
+      GREETING: 'hello',
+      HEARTBEAT_INTERVAL_SECONDS: '1',
+    });
+    expect(environment).not.toHaveProperty('ADMIN_TOKEN');
+    expect(environment).not.toHaveProperty('DATABASE_URL');
+  });
+
+  it('stops all agents when the platform ends in order', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const pid = await pidOf(workload);
+    await backend.shutdown();
+    expect(await startTimeOf(pid)).toBeUndefined();
+  });
+});
