@@ -52,10 +52,7 @@ export interface Chassis<Tables> {
     handle: (facts: readonly (AnyRecordedFact & { readonly position: bigint })[]) => Promise<void>,
   ): void;
   /** Opens the doors: requests over the bus, HTTP, and the ops port. */
-  serve(
-    http: Pick<HttpService, 'app' | 'raw'>,
-    options?: { readonly beats?: Parameters<typeof createListener>[1]['beats'] },
-  ): Promise<RunningService>;
+  serve(http: HttpService, options?: { readonly beats?: Parameters<typeof createListener>[1]['beats'] }): Promise<RunningService>;
 }
 
 /** How often the consumer of others' facts says that it lives, even when nothing comes. */

@@ -5,7 +5,7 @@
  *       bring us beats, everybody gets one full lease again.
  */
 import { ask as askService } from '@molecule/bus';
-import { ask, type DirectoryEntry, type WorkspaceStatus } from '@molecule/contracts';
+import { ask, type DirectoryEntry, type SweepFact, type WorkspaceStatus } from '@molecule/contracts';
 import { liveness } from '../finding/finding.ts';
 import type { Parts } from '../parts.ts';
 import { LastHeard } from './last-heard.ts';
@@ -78,7 +78,7 @@ export class LivenessSweep {
     if (entry.external && entry.lastBeatAt === null && this.#parts.capabilities.lastBeatAt(workspaceId) === undefined) return;
     const lastHeardAt = new Date(at).toISOString();
     const commandId = `silence-${lastHeardAt}`;
-    await this.#parts.ledger.transact(liveness, { id: workspaceId, commandId }, () => [
+    await this.#parts.ledger.transact(liveness, { id: workspaceId, commandId }, (): readonly SweepFact[] => [
       { type: 'liveness.lost', data: { workspaceId: entry.workspaceId, lastHeardAt, leaseSeconds: this.#leaseMs / 1000 } },
     ]);
     this.#parts.log.warn({ workspaceId, lastHeardAt }, 'nothing was heard of a workspace for a whole lease');

@@ -1,6 +1,6 @@
 /** Finds what runs for nobody, and has it reaped: observe, plan, apply. A failure anywhere ends the pass; the next one looks again. */
 import { ask as askService } from '@molecule/bus';
-import { ask, type ManagedResource } from '@molecule/contracts';
+import { ask, type ManagedResource, type SweepFact } from '@molecule/contracts';
 import { orphan } from '../finding/finding.ts';
 import type { Parts } from '../parts.ts';
 import { candidates, planReaps, type Reap } from './plan.ts';
@@ -41,7 +41,7 @@ export class OrphanSweep {
     const { bus, ledger, clock, log } = this.#parts;
     const found = { ...reap, backend };
     const sighting = this.#firstSeen.get(reap.prefix) ?? clock.now().getTime();
-    await ledger.transact(orphan, { id: reap.prefix, commandId: `found-${sighting}` }, () => [
+    await ledger.transact(orphan, { id: reap.prefix, commandId: `found-${sighting}` }, (): readonly SweepFact[] => [
       { type: 'orphan.found', data: found },
     ]);
     log.warn(found, 'an orphan was found');
@@ -55,7 +55,7 @@ export class OrphanSweep {
       log.warn({ ...found, outcome }, 'an orphan could not be stopped; the next pass tries again');
       return;
     }
-    await ledger.transact(orphan, { id: reap.prefix, commandId: `reaped-${sighting}` }, () => [
+    await ledger.transact(orphan, { id: reap.prefix, commandId: `reaped-${sighting}` }, (): readonly SweepFact[] => [
       { type: 'orphan.reaped', data: { ...found, volumeRemoved } },
     ]);
     log.warn({ ...found, volumeRemoved }, 'an orphan was reaped');

@@ -1,5 +1,5 @@
 /** Reports what has been provisioning for too long (spec 3 §3.4). The registry looks again before it decides. */
-import type { DirectoryEntry } from '@molecule/contracts';
+import type { DirectoryEntry, SweepFact } from '@molecule/contracts';
 import { liveness } from '../finding/finding.ts';
 import type { Parts } from '../parts.ts';
 
@@ -27,9 +27,11 @@ export async function sweepTimeouts({ ledger, directory, clock, log }: Parts, ov
   for (const entry of planTimeouts(directory.all(), clock.now().getTime(), override)) {
     const { workspaceId, runtime, statusSince: since } = entry;
     const timeoutSeconds = provisionTimeout(runtime, override);
-    const { repeated } = await ledger.transact(liveness, { id: workspaceId, commandId: `timed-out-${since}` }, () => [
-      { type: 'provision.timed-out', data: { workspaceId, timeoutSeconds, runtime, since } },
-    ]);
+    const { repeated } = await ledger.transact(
+      liveness,
+      { id: workspaceId, commandId: `timed-out-${since}` },
+      (): readonly SweepFact[] => [{ type: 'provision.timed-out', data: { workspaceId, timeoutSeconds, runtime, since } }],
+    );
     if (!repeated) log.warn({ workspaceId, runtime, since, timeoutSeconds }, 'a workspace did not come up in time');
   }
 }
