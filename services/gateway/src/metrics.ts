@@ -3,9 +3,7 @@
  *
  * A request touches one object that was found by its route; labels are put together only when somebody reads the metrics.
  */
-import type { Basics } from '@molecule/service';
-
-type Registry = Basics['metrics'];
+import { type Basics, Counter, Gauge } from '@molecule/service';
 
 interface Tally {
   readonly method: string;
@@ -13,11 +11,6 @@ interface Tally {
   readonly status: number;
   count: number;
   seconds: number;
-}
-
-interface Value {
-  readonly value: number;
-  readonly labels: Readonly<Record<string, string>>;
 }
 
 export class EdgeMetrics {
@@ -57,40 +50,59 @@ export class EdgeMetrics {
     };
   }
 
-  registerIn(registry: Registry): void {
-    register(registry, 'counter', 'molecule_http_requests_total', 'HTTP requests answered.', () => this.#each('count'));
-    register(registry, 'counter', 'molecule_http_request_duration_seconds_total', 'Seconds spent on HTTP requests.', () =>
-      this.#each('seconds'),
-    );
-    const one = (value: number): Value[] => [{ value, labels: {} }];
-    register(registry, 'gauge', 'molecule_websocket_connections_active', 'Open WebSocket connections.', () =>
-      one(this.sockets()),
-    );
-    register(
-      registry,
-      'counter',
-      'molecule_websocket_dropped_total',
-      'Events that were not sent to a client because it reads too slowly.',
-      () => one(this.websocketDropped),
-    );
-    register(registry, 'gauge', 'molecule_live_events_held', 'Live events that wait for the fact they follow.', () =>
-      one(this.liveHeld()),
-    );
+  registerIn(registry: Basics['metrics']): void {
+    const registers = [registry];
+    const labelNames = ['method', 'path', 'status'];
+    const tallies = () => this.#each();
+    new Counter({
+      name: 'molecule_http_requests_total',
+      help: 'HTTP requests answered.',
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { labels, count } of tallies()) this.inc(labels, count);
+      },
+    });
+    new Counter({
+      name: 'molecule_http_request_duration_seconds_total',
+      help: 'Seconds spent on answering HTTP requests.',
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { labels, seconds } of tallies()) this.inc(labels, seconds);
+      },
+    });
+    this.#gauge(registry, 'molecule_websocket_connections_active', 'Open WebSocket connections.', () => this.sockets());
+    this.#gauge(registry, 'molecule_live_events_held', 'Live events that wait for the fact they follow.', () => this.liveHeld());
+    const dropped = () => this.websocketDropped;
+    new Counter({
+      name: 'molecule_websocket_dropped_total',
+      help: 'Events that were not sent to a client because it reads too slowly.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(dropped());
+      },
+    });
   }
 
-  #each(figure: 'count' | 'seconds'): Value[] {
-    const tallies = [...this.#tallies.values()].flatMap((byKind) => [...byKind.values()]);
-    return tallies
+  #gauge(registry: Basics['metrics'], name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  #each(): { labels: Record<'method' | 'path' | 'status', string>; count: number; seconds: number }[] {
+    return [...this.#tallies.values()]
+      .flatMap((byKind) => [...byKind.values()])
       .filter(({ count }) => count > 0)
-      .map((tally) => ({
-        value: tally[figure],
-        labels: { method: tally.method, path: tally.path, status: String(tally.status) },
-      }));
+      .map(({ method, path, status, count, seconds }) => ({ labels: { method, path, status: String(status) }, count, seconds }));
   }
-}
-
-/** A metric whose values are gathered when they are read. */
-function register(registry: Registry, type: 'counter' | 'gauge', name: string, help: string, values: () => Value[]): void {
-  const metric = { name, help, get: async () => ({ name, help, type, aggregator: 'sum', values: values() }) };
-  registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0]);
 }

@@ -25,7 +25,7 @@ describe('the owner of a path', () => {
     [`/workspaces/${id}/schedules/s/run`, 'scheduler'],
     [`/workspaces/${id}/files/a/b/c.txt`, 'provisioner'],
     ['/admin/sweeps', 'sweeper'],
-  ])('%s → %s', (path, owner) => expect(ownerOf(path)?.[1]).toBe(owner));
+  ])('%s → %s', (path, owner) => expect(ownerOf(path)?.owner).toBe(owner));
 
   it.each([
     '/',
@@ -41,8 +41,8 @@ describe('the owner of a path', () => {
   ])('%s is nobody’s', (path) => expect(ownerOf(path)).toBeUndefined());
 
   it('an encoded slash stays inside its segment', () => {
-    expect(ownerOf(`/workspaces/${id}%2fa2a`)?.[0]).toBe('/workspaces/:id');
-    expect(ownerOf('/workspaces/..%2f..%2fetc')?.[0]).toBe('/workspaces/:id');
+    expect(ownerOf(`/workspaces/${id}%2fa2a`)?.label).toBe('/workspaces/:id');
+    expect(ownerOf('/workspaces/..%2f..%2fetc')?.label).toBe('/workspaces/:id');
     expect(ownerOf('/%61dmin/audit')).toBeUndefined();
   });
 
@@ -52,10 +52,16 @@ describe('the owner of a path', () => {
     fc.assert(
       fc.property(path, (segments) => {
         const text = `/${segments.join('/')}`;
-        expect(ownerOf(text)).toEqual(OWNERS.find((row) => scan(row, text)));
+        expect(ownerOf(text)?.row).toEqual(OWNERS.find((row) => scan(row, text)));
       }),
       { numRuns: 5000 },
     );
+  });
+
+  it('has a label without ids, for metrics', () => {
+    expect(ownerOf('/events')?.label).toBe('/events');
+    expect(ownerOf(`/events/${id}`)?.label).toBe('/events/*');
+    expect(ownerOf(`/workspaces/${id}/a2a`)?.label).toBe('/workspaces/:id/a2a');
   });
 
   it('no row is twice in the table', () => expect(new Set(OWNERS.map(([pattern]) => pattern)).size).toBe(OWNERS.length));

@@ -9,6 +9,13 @@ import type { ServiceName } from '@molecule/contracts';
 
 export type OwnerRow = readonly [pattern: string, owner: ServiceName];
 
+export interface Owned {
+  readonly owner: ServiceName;
+  /** For metrics: the pattern of the path, never a concrete id (spec 1 §7). */
+  readonly label: string;
+  readonly row: OwnerRow;
+}
+
 export const OWNERS = [
   // The edge itself.
   ['/health', 'gateway'],
@@ -102,27 +109,24 @@ export const OWNERS = [
 interface Node {
   readonly literals: Map<string, Node>;
   param: Node | undefined;
-  /** The row that ends here. */
-  here: OwnerRow | undefined;
-  /** The row that owns this path and everything below it. */
-  below: OwnerRow | undefined;
+  /** Who owns the path that ends here. */
+  here: Owned | undefined;
+  /** Who owns everything below. */
+  below: Owned | undefined;
 }
 
 const node = (): Node => ({ literals: new Map(), param: undefined, here: undefined, below: undefined });
 
 /** A look-up tree over `rows`; its answer is that of a scan from the top (O1, tested). */
-export function ownerLookup(rows: readonly OwnerRow[]): (path: string) => OwnerRow | undefined {
+export function ownerLookup(rows: readonly OwnerRow[]): (path: string) => Owned | undefined {
   const root = node();
   for (const row of rows) {
-    let at = root;
-    for (const segment of segmentsOf(row[0])) {
-      if (segment === '*') {
-        at.below ??= row;
-        break;
-      }
-      at = step(at, segment);
-    }
-    if (!row[0].endsWith('/*')) at.here ??= row;
+    const [pattern, owner] = row;
+    const below = pattern.endsWith('/*');
+    const label = below ? pattern.slice(0, -2) : pattern;
+    const at = label.split('/').slice(1).reduce(step, root);
+    at.here ??= { owner, label, row };
+    if (below) at.below ??= { owner, label: pattern, row };
   }
   return (path) => find(root, path, 1);
 }
@@ -138,8 +142,8 @@ function step(at: Node, segment: string): Node {
 }
 
 /** Walks segment by segment from `start`, the index after a slash; no array is made. */
-function find(at: Node, path: string, start: number): OwnerRow | undefined {
-  if (start > path.length) return at.here ?? at.below;
+function find(at: Node, path: string, start: number): Owned | undefined {
+  if (start > path.length) return at.here;
   const slash = path.indexOf('/', start);
   const end = slash === -1 ? path.length : slash;
   const segment = path.slice(start, end);
@@ -150,10 +154,8 @@ function find(at: Node, path: string, start: number): OwnerRow | undefined {
   return under ?? at.below;
 }
 
-const segmentsOf = (pattern: string): string[] => pattern.split('/').slice(1);
-
-/** The row that owns a path (without query), or none. */
-export const ownerOf: (path: string) => OwnerRow | undefined = ownerLookup(OWNERS);
+/** Who owns a path (without query), or nobody. */
+export const ownerOf: (path: string) => Owned | undefined = ownerLookup(OWNERS);
 
 /** A route as a service declares it. */
 export interface DeclaredRoute {
@@ -173,9 +175,9 @@ export function ownersOf(routes: readonly DeclaredRoute[], rows: readonly OwnerR
     if (other !== undefined && other !== service) problems.push(`${name} is answered by ${other} and by ${service}`);
     declared.set(name, service);
 
-    const row = lookup(withoutConstraints(path));
-    if (row === undefined) problems.push(`${name} of ${service} has no owner: add a row to OWNERS`);
-    else if (row[1] !== service) problems.push(`${name} of ${service} goes to ${row[1]} by the row ${row[0]}`);
+    const owned = lookup(withoutConstraints(path));
+    if (owned === undefined) problems.push(`${name} of ${service} has no owner: add a row to OWNERS`);
+    else if (owned.owner !== service) problems.push(`${name} of ${service} goes to ${owned.owner} by the row ${owned.row[0]}`);
   }
   return problems;
 }

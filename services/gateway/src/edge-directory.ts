@@ -1,0 +1,73 @@
+/**
+ * The gateway's directory, as far as it is there. The edge listens before the registry has told its workspaces, and stays up while
+ * it cannot; until then, and while facts are known to be missing, nothing that a token decides is decided (I9).
+ */
+import type { AnyRecordedFact, DirectoryEntry } from '@molecule/contracts';
+import type { Directory, TokenOwner } from '@molecule/directory';
+import type { TokenBook } from './principal.ts';
+
+export class EdgeDirectory implements TokenBook {
+  #directory: Directory | undefined;
+  #gap = false;
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #listeners: ((fact: AnyRecordedFact) => void)[] = [];
+
+  /** Resolves when the first directory is there. */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  /** Takes over a directory that is complete. */
+  attach(directory: Directory): void {
+    for (const listener of this.#listeners) directory.onFact(listener);
+    directory.onGap(() => {
+      this.#gap = true;
+    });
+    this.#directory = directory;
+    this.#gap = false;
+    this.#opened.resolve();
+  }
+
+  detach(): void {
+    this.#directory = undefined;
+  }
+
+  /** Called for each fact, after it was applied. To be said before the directory is attached. */
+  onFact(listener: (fact: AnyRecordedFact) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  get ready(): boolean {
+    if (this.#directory === undefined) return false;
+    if (this.#gap && this.#directory.healthy().ok) this.#gap = false;
+    return this.#directory.ready && !this.#gap;
+  }
+
+  healthy(): { ok: boolean; detail: string } {
+    return this.#directory?.healthy() ?? { ok: false, detail: 'waiting for the registry to tell its workspaces' };
+  }
+
+  get(workspaceId: string): DirectoryEntry | undefined {
+    return this.#directory?.get(workspaceId);
+  }
+
+  versionOf(workspaceId: string): number {
+    return this.#directory?.get(workspaceId)?.version ?? 0;
+  }
+
+  canCommunicate(caller: string, target: string): boolean {
+    return this.#directory?.canCommunicate(caller, target) ?? false;
+  }
+
+  workspaceOfToken(hash: string): TokenOwner | undefined {
+    return this.#directory?.workspaceOfToken(hash);
+  }
+
+  liveTokens(workspaceId: string): number {
+    return this.#directory?.liveTokens(workspaceId) ?? 0;
+  }
+
+  anyLiveToken(): boolean {
+    return this.#directory?.anyLiveToken() ?? true;
+  }
+}
