@@ -59,6 +59,8 @@ export async function listen(listener: Listener, { port, host, log }: ListenOpti
   const drain = (graceMs: number): Promise<void> =>
     new Promise((resolve) => {
       const step = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
+      // Node does not count a connection as idle before its first request.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       const giveUp = setTimeout(() => {
         log.warn({ connections: sockets.size, graceMs }, 'ending connections that did not finish in time');
         for (const socket of sockets) socket.destroy();
