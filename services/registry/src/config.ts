@@ -1,0 +1,26 @@
+/** Everything the registry reads from its environment; nothing else in the service looks there. */
+import { configPieces } from '@molecule/service';
+import { z } from 'zod';
+
+export const Config = z.object({
+  NATS_URL: configPieces.natsUrl,
+  DATABASE_URL: configPieces.databaseUrl,
+  LOG_LEVEL: configPieces.logLevel,
+  MOLECULE_ENV: configPieces.moleculeEnv,
+  MOLECULE_INTERNAL_KEY: configPieces.internalKey,
+  HOST: configPieces.host,
+  PORT: configPieces.port(8081),
+  OPS_PORT: configPieces.port(9081),
+  /** What opens the test-token route, when it is set (spec 1 §4.4). */
+  ADMIN_TOKEN: z.string().optional(),
+  /** `1` keeps the test-token route open in production. */
+  MOLECULE_ENABLE_TEST_TOKENS: z.string().default(''),
+  /** Which addresses agents may register (spec 1 §3.8). */
+  MOLECULE_DEPLOY_MODE: z.string().default(''),
+  MOLECULE_ORG_ID: z.string().default(''),
+  /** Where agents reach the platform from outside; else what the request says. */
+  EXTERNAL_PLATFORM_URL: z.string().optional(),
+  /** A workspace that has been silent for this long no longer counts as having declared anything, in seconds. */
+  LIVENESS_LEASE_SECONDS: configPieces.seconds(180),
+});
+export type Config = z.infer<typeof Config>;

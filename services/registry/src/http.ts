@@ -1,0 +1,67 @@
+/** What the registry's routes share: auth classes that look something up, ids, and failures with a text of their own. */
+import { type Principal, platformUnavailable, Refusal, WorkspaceId } from '@molecule/contracts';
+import { isUnavailable } from '@molecule/event-store';
+import { auth, defineAuth, problem, type WithContext, workspaceRefusal } from '@molecule/http';
+import type { Context } from 'hono';
+import type { Parts } from './parts.ts';
+import { countLiveTokens } from './workspace/queries.ts';
+import type { Presented } from './workspace/tokens.ts';
+
+/** RegistryToken (§3.1) is judged by the decision itself, on the state it decides on: a token minted meanwhile counts. */
+export const registryToken = defineAuth('registryToken', () => null);
+
+/** What a caller shows as the workspace `id`. */
+export function presentedAs({ identity, tokensKnown }: Principal, id: string): Presented {
+  if (!tokensKnown) return { kind: 'unknowable' };
+  if (identity.kind === 'anonymous') return { kind: 'none' };
+  return identity.kind === 'workspace' && identity.workspaceId === id
+    ? { kind: 'token', tokenId: identity.tokenId }
+    : { kind: 'other' };
+}
+
+/** Discovery (§4.4), bound to the workspace that `boundTo` finds in the request. */
+export const discovery = (
+  { ledger, mode }: Pick<Parts, 'ledger' | 'mode'>,
+  boundTo: (c: Context<WithContext>) => string | Refusal,
+) =>
+  defineAuth('discovery', async ({ principal }, c) => {
+    const id = boundTo(c);
+    if (id instanceof Refusal) return id;
+    const { identity, devOpen, tokensKnown } = principal;
+    if (identity.kind === 'service' || devOpen) return null;
+    if (mode !== 'production' && (await countLiveTokens(ledger.db, id)) === 0) return null;
+    if (!tokensKnown) return platformUnavailable();
+    if (identity.kind === 'anonymous') return problem.missingWorkspaceToken();
+    return identity.kind === 'workspace' && identity.workspaceId === id.toLowerCase() ? null : problem.invalidWorkspaceToken();
+  });
+
+/** `GET /workspaces/:id` is open to anybody, but in production to nobody without a credential for it (design §7). */
+export const publicUnlessProduction = (mode: Parts['mode']) =>
+  mode === 'production'
+    ? defineAuth('none', ({ principal }, c) => workspaceRefusal(principal, c.req.param('id') ?? ''))
+    : auth.none;
+
+/** The `:id` of the routes that check it (§0). Throws their 400. */
+export function workspaceIdOf(c: Context<WithContext>): WorkspaceId {
+  const id = WorkspaceId.safeParse(c.req.param('id'));
+  if (!id.success) throw problem.invalidWorkspaceId();
+  return id.data;
+}
+
+/** Does `work`; what goes wrong in it, but a refusal or a store that is away, is logged and answered with the route's own 500 text. */
+export async function orFail<Result>(c: Context<WithContext>, text: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    if (isUnavailable(error)) throw platformUnavailable(error);
+    c.get('log').error({ err: error, answer: text }, 'a request failed');
+    throw new Refusal('failed', text, { cause: error });
+  }
+}
+
+/** A command id of its own for each request, and the request's id to follow it by. A client's header must never swallow a command. */
+export const commandOf = (c: Context<WithContext>, newId: () => string) => ({
+  commandId: `http.${newId()}`,
+  correlationId: c.get('requestId'),
+});

@@ -1,0 +1,120 @@
+/** The registry, opened from the bottom up: what comes later may use what came before, and is closed before it. */
+import { fileURLToPath } from 'node:url';
+import { BeatFeed, followFacts, LivePublisher } from '@molecule/bus';
+import { openChassis } from '@molecule/chassis';
+import { Barrier } from '@molecule/directory';
+import { type Ledger, whileLeading } from '@molecule/event-store';
+import { httpService, type RunningService, serviceApp } from '@molecule/http';
+import { modeFromEnv, NetGuard } from '@molecule/net-guard';
+import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
+import type { Config } from './config.ts';
+import type { Tables } from './database.ts';
+import type { Parts } from './parts.ts';
+import { agentRoutes } from './workspace/agent-routes.ts';
+import { PROJECTIONS } from './workspace/aggregate.ts';
+import { eventRoutes } from './workspace/event-routes.ts';
+import { Fleet } from './workspace/fleet.ts';
+import { minting } from './workspace/minting.ts';
+import { Pulse } from './workspace/pulse.ts';
+import { HEARD, react } from './workspace/reactions.ts';
+import { serveWorkspaceRequests } from './workspace/requests.ts';
+import { workspaceRoutes } from './workspace/routes.ts';
+import { WorkspaceStore } from './workspace/store.ts';
+import { tokenRoutes } from './workspace/token-routes.ts';
+import { saveVitals } from './workspace/vitals.ts';
+
+const MIGRATIONS = fileURLToPath(new URL('../../../migrations/registry', import.meta.url));
+/** How often what beats said is written; a crash forgets at most this much of it. */
+const SAVE_EVERY_MS = 2_000;
+/** The fleet in memory follows the log by itself; this only makes sure of it. */
+const REREAD_EVERY_MS = 600_000;
+
+export async function createRegistry(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
+  const { log, clock, newId, metrics, loops } = basics;
+  const chassis = await openChassis<Tables>(
+    { service: 'registry', migrations: MIGRATIONS, projections: PROJECTIONS },
+    config,
+    basics,
+    scope,
+  );
+  const { bus, ledger, requests } = chassis;
+
+  const fleet = new Fleet();
+  const store = new WorkspaceStore(ledger, fleet);
+  const readFleet = () => fleet.read(ledger.db);
+  await scope.open(
+    () =>
+      followFacts(bus, {
+        log,
+        signal: scope.signal,
+        onFact: (fact) => fleet.apply([fact]),
+        onGap: () => rereading.nudge(),
+      }),
+    (following) => following.stop(),
+  );
+  await readFleet();
+  const rereading = loops.every('registry-fleet', REREAD_EVERY_MS, readFleet);
+
+  const live = await scope.open(
+    () => new LivePublisher(bus, 'registry', { log }),
+    (open) => open.close(),
+  );
+  const pulse = new Pulse({ fleet, store, live, clock, log, leaseMs: config.LIVENESS_LEASE_SECONDS * 1_000 });
+  const save = async () => {
+    if (!pulse.leading) return;
+    const changed = pulse.takeChanged();
+    await saveVitals(ledger.db, changed).catch((error: unknown) => {
+      pulse.giveBack(changed);
+      throw error;
+    });
+  };
+  await scope.open(
+    () => leadWhileOpen(ledger, pulse, log),
+    async (leave) => {
+      await save().catch((error: unknown) => log.warn({ err: error }, 'the last vitals were not stored'));
+      await leave();
+    },
+  );
+  loops.every('registry-vitals', SAVE_EVERY_MS, save);
+
+  const beats = await scope.open(
+    () => BeatFeed.open(bus, { log, signal: scope.signal }),
+    (open) => open.stop(),
+  );
+  beats.onBeat((beat, how) => pulse.hear(beat, how));
+
+  const barrier = await scope.open(
+    () => new Barrier(bus, { log, metrics }),
+    (open) => open.close(),
+  );
+  const guard = new NetGuard({ mode: modeFromEnv(config, (message, deployMode) => log.warn({ deployMode }, message)) });
+  const mint = minting({ clock, newId });
+  const mode = modeOf(config.MOLECULE_ENV);
+  const parts: Parts = { bus, ledger, store, fleet, barrier, guard, mint, clock, newId, log, mode, settings: config };
+
+  serveWorkspaceRequests(requests, parts);
+  chassis.hear(HEARD, react(parts));
+  const app = serviceApp(log);
+  for (const routes of [workspaceRoutes, agentRoutes, eventRoutes, tokenRoutes]) app.route('/', routes(parts));
+  return chassis.serve(httpService(app), { beats });
+}
+
+/** One replica at a time speaks of beats and writes them down. Answers the way to leave. */
+function leadWhileOpen(ledger: Ledger<Tables>, pulse: Pulse, log: Log): () => Promise<void> {
+  const leaving = new AbortController();
+  const leading = whileLeading({
+    ledger,
+    key: 'registry.pulse',
+    log,
+    signal: leaving.signal,
+    task: async (signal) => {
+      pulse.leading = true;
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      pulse.leading = false;
+    },
+  });
+  return () => {
+    leaving.abort();
+    return leading;
+  };
+}

@@ -1,0 +1,17 @@
+/** The structure-event log (spec 1 §6.1). */
+import { isWorkspaceId, Refusal } from '@molecule/contracts';
+import { auth, json, type WithContext } from '@molecule/http';
+import { Hono } from 'hono';
+import { orFail } from '../http.ts';
+import type { Parts } from '../parts.ts';
+import { listEvents } from './projections/structure-events.ts';
+
+export const eventRoutes = ({ ledger }: Parts) =>
+  new Hono<WithContext>()
+    .get('/events', auth.admin, async (c) => json(c, await orFail(c, 'query failed', () => listEvents(ledger.db))))
+
+    .get('/events/:workspaceId', auth.admin, async (c) => {
+      const id = c.req.param('workspaceId');
+      if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
+      return json(c, await orFail(c, 'query failed', () => listEvents(ledger.db, id.toLowerCase())));
+    });

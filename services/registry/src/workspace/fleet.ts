@@ -1,0 +1,183 @@
+/**
+ * Every workspace as the evaluation of beats needs it, in memory: a steady beat costs a look into a map, however large the fleet.
+ *
+ *   F1. What is here follows the log: own commits at once, other replicas' over the bus, each stream by its version.
+ *   F2. Facts that arrive while the rows are being read wait, and are then applied by their version; after a gap all is read again.
+ *   F3. It decides nothing: a status that is a few milliseconds old costs at most one transaction that finds nothing to do.
+ */
+import {
+  type AnyRecordedFact,
+  type CapabilitySet,
+  type RecordedWorkspaceFact,
+  WorkspaceId,
+  type WorkspaceStatus,
+} from '@molecule/contracts';
+import type { Kysely } from 'kysely';
+import type { Tables } from '../database.ts';
+import { readVitals, type Vitals } from './vitals.ts';
+
+export interface Member {
+  readonly id: WorkspaceId;
+  version: number;
+  status: WorkspaceStatus;
+  /** Which version of the stream `status` is from: an own commit may overtake a change of status made by another replica (F1). */
+  statusVersion: number;
+  /** Milliseconds since the epoch; 0: never. */
+  statusSince: number;
+  registeredAt: number;
+  vitals: Vitals | null;
+  /** What the last beat that spoke of them declared; `null` until one was heard since the last register. */
+  capabilities: CapabilitySet | null;
+  /** When `capabilities` was declared, ms since the epoch. */
+  capabilitiesAt: number;
+  /** Transitions of earlier beats that are still being stored. */
+  pending: Promise<void> | null;
+}
+
+const PAGE = 10_000;
+
+export class Fleet {
+  readonly #members = new Map<string, Member>();
+  /** F2: `null` when the rows have been read. */
+  #waiting: AnyRecordedFact[] | null = [];
+  #onJoin: (member: Member) => void = () => {};
+
+  get(workspaceId: string): Member | undefined {
+    return this.#members.get(workspaceId);
+  }
+
+  vitals(workspaceId: string): Vitals | null {
+    return this.#members.get(workspaceId)?.vitals ?? null;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Hears of each workspace that was not there before. */
+  onJoin(listener: (member: Member) => void): void {
+    this.#onJoin = listener;
+  }
+
+  /** Takes in facts in the order of their streams; what is known already, or concerns no workspace, changes nothing (F1). */
+  apply(facts: readonly AnyRecordedFact[]): void {
+    for (const fact of facts) {
+      if (!isWorkspaceFact(fact)) continue;
+      if (this.#waiting) this.#waiting.push(fact);
+      else this.#apply(fact);
+    }
+  }
+
+  /** Reads every row, in pages, and goes on from there (F2). Also after a gap in what was heard. */
+  async read(db: Kysely<Tables>): Promise<void> {
+    this.#waiting ??= [];
+    for (let after: WorkspaceId | null = null; ; ) {
+      const rows = await membersAfter(db, after);
+      for (const row of rows) this.#merge(row);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < PAGE) break;
+      after = last.workspace_id;
+    }
+    for (let after: WorkspaceId | null = null; ; ) {
+      const entries = await readVitals(db, { after, limit: PAGE });
+      for (const [id, vitals] of entries) {
+        const member = this.#members.get(id);
+        if (member && (member.vitals === null || member.vitals.lastBeatAt < vitals.lastBeatAt)) member.vitals = vitals;
+      }
+      const last = entries.at(-1);
+      if (last === undefined || entries.length < PAGE) break;
+      after = last[0];
+    }
+    const waited = this.#waiting;
+    this.#waiting = null;
+    this.apply(waited);
+  }
+
+  #merge(row: MemberRow): void {
+    const known = this.#members.get(row.workspace_id);
+    const { version, status } = row;
+    const statusSince = row.status_since.getTime();
+    const registeredAt = row.registered_at?.getTime() ?? 0;
+    const shown = { version, status, statusVersion: version, statusSince, registeredAt };
+    if (!known) {
+      this.#join({ ...newMember(row.workspace_id), ...shown });
+      return;
+    }
+    if (version <= known.statusVersion) return;
+    if (registeredAt > known.registeredAt) forgetCapabilities(known, registeredAt);
+    Object.assign(known, shown, { version: Math.max(version, known.version) });
+  }
+
+  #apply(fact: RecordedWorkspaceFact): void {
+    const known = this.#members.get(fact.workspaceId);
+    const at = Date.parse(fact.recordedAt);
+    if (!known) {
+      if (fact.type !== 'workspace.created') return;
+      this.#join({
+        ...newMember(WorkspaceId.parse(fact.workspaceId)),
+        version: fact.version,
+        status: fact.data.status,
+        statusVersion: fact.version,
+        statusSince: at,
+      });
+      return;
+    }
+    known.version = Math.max(fact.version, known.version);
+    const status = statusAfter(fact);
+    if (status === null || fact.version <= known.statusVersion) return;
+    Object.assign(known, { status, statusVersion: fact.version, statusSince: at });
+    if (fact.type !== 'workspace.registered') return;
+    known.registeredAt = at;
+    forgetCapabilities(known, at);
+  }
+
+  #join(member: Member): void {
+    this.#members.set(member.id, member);
+    this.#onJoin(member);
+  }
+}
+
+/** The status that a fact leaves behind; `null` where it leaves it alone. */
+function statusAfter(fact: RecordedWorkspaceFact): WorkspaceStatus | null {
+  switch (fact.type) {
+    case 'workspace.registered':
+      return 'online';
+    case 'workspace.status':
+      return fact.data.to;
+    case 'workspace.removed':
+      return 'removed';
+    default:
+      return null;
+  }
+}
+
+/** A register clears what the runtime declared before it (README choice 2); what it declared since, stays. */
+function forgetCapabilities(member: Member, at: number): void {
+  if (member.capabilitiesAt <= at) member.capabilities = null;
+}
+
+const newMember = (id: WorkspaceId): Member => ({
+  id,
+  version: 0,
+  status: 'provisioning',
+  statusVersion: 0,
+  statusSince: 0,
+  registeredAt: 0,
+  vitals: null,
+  capabilities: null,
+  capabilitiesAt: 0,
+  pending: null,
+});
+
+const isWorkspaceFact = (fact: AnyRecordedFact): fact is RecordedWorkspaceFact =>
+  fact.type.startsWith('workspace.') || fact.type.startsWith('token.');
+
+const membersAfter = (db: Kysely<Tables>, after: WorkspaceId | null) => {
+  const query = db
+    .selectFrom('workspaces')
+    .select(['workspace_id', 'version', 'status', 'status_since', 'registered_at'])
+    .orderBy('workspace_id')
+    .limit(PAGE);
+  return (after === null ? query : query.where('workspace_id', '>', after)).execute();
+};
+type MemberRow = Awaited<ReturnType<typeof membersAfter>>[number];

@@ -1,0 +1,183 @@
+/**
+ * How workspaces are asked for. A query takes the connection or a transaction first. Purged ones are passed over everywhere: their
+ * facts stay in the append-only log and their rows with them, but no reader sees them (spec 1 §1.7 step 7).
+ */
+import { type DirectoryEntry, isWorkspaceId, TokenId, WorkspaceId } from '@molecule/contracts';
+import { type Kysely, type Selectable, sql } from 'kysely';
+import type { Tables } from '../database.ts';
+import type { Vitals } from './vitals.ts';
+
+export type WorkspaceRow = Selectable<Tables['workspaces']>;
+type Db = Kysely<Tables>;
+
+const visible = (db: Db) =>
+  db
+    .selectFrom('workspaces')
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('purged_workspaces')
+            .select(sql`1`.as('one'))
+            .whereRef('purged_workspaces.workspace_id', '=', 'workspaces.workspace_id'),
+        ),
+      ),
+    );
+
+/** Every workspace that is not removed, oldest first. */
+export const listWorkspaces = (db: Db): Promise<WorkspaceRow[]> =>
+  visible(db).selectAll().where('status', '<>', 'removed').orderBy('created_at').orderBy('workspace_id').execute();
+
+/** One workspace, removed or not. Text that is no id finds nothing. */
+export const findWorkspace = async (db: Db, id: string): Promise<WorkspaceRow | undefined> =>
+  isWorkspaceId(id) ? visible(db).selectAll().where('workspace_id', '=', WorkspaceId.parse(id)).executeTakeFirst() : undefined;
+
+export interface Named {
+  readonly id: WorkspaceId;
+  readonly name: string;
+}
+
+/** The direct children that are not removed, oldest first. */
+export async function childrenOf(db: Db, id: WorkspaceId): Promise<Named[]> {
+  return visible(db)
+    .select(['workspace_id as id', 'name'])
+    .where('parent_id', '=', id)
+    .where('workspace_id', '<>', id)
+    .where('status', '<>', 'removed')
+    .orderBy('created_at')
+    .orderBy('workspace_id')
+    .execute();
+}
+
+/** All descendants that are not removed, at any depth, also below removed ones; parents first. Ends on circles, without the root. */
+export async function descendantsOf(db: Db, id: WorkspaceId): Promise<WorkspaceId[]> {
+  const { rows } = await sql<{ workspace_id: WorkspaceId }>`
+    with recursive below (workspace_id, path) as (
+      select workspace_id, array[${id}::uuid, workspace_id] from workspaces where parent_id = ${id} and workspace_id <> ${id}
+      union all
+      select child.workspace_id, path || child.workspace_id from workspaces child join below on child.parent_id = below.workspace_id
+       where child.workspace_id <> all (path)
+    )
+    select workspace_id from below join workspaces using (workspace_id)
+     where status <> 'removed' group by workspace_id order by min(cardinality(path)), workspace_id
+  `.execute(db);
+  return rows.map((row) => row.workspace_id);
+}
+
+/** §5: an ancestor walk takes this many steps at most. */
+const MAX_HOPS = 32;
+
+/** Where a workspace stands in the tree: itself and its ancestors, nearest first. */
+export async function lineageOf(db: Db, ids: readonly string[]): Promise<ReadonlyMap<string, { parentId: WorkspaceId | null }>> {
+  const { rows } = await sql<{ workspace_id: WorkspaceId; parent_id: WorkspaceId | null }>`
+    with recursive up (workspace_id, parent_id, hops) as (
+      select workspace_id, parent_id, 0 from workspaces where workspace_id = any (${ids.filter(isWorkspaceId)}::uuid[])
+      union
+      select above.workspace_id, above.parent_id, hops + 1 from workspaces above join up on above.workspace_id = up.parent_id
+       where hops < ${MAX_HOPS + 1}
+    )
+    select distinct workspace_id, parent_id from up
+     where not exists (select from purged_workspaces purged where purged.workspace_id = up.workspace_id)
+  `.execute(db);
+  return new Map(rows.map((row) => [row.workspace_id, { parentId: row.parent_id }]));
+}
+
+/** Those a workspace may turn to (§3.7): siblings (for a root, the other roots), then children, then the parent; no removed ones. */
+export async function peersOf(db: Db, { workspace_id: id, parent_id: parentId }: WorkspaceRow): Promise<WorkspaceRow[]> {
+  const present = () => visible(db).selectAll().where('status', '<>', 'removed').orderBy('created_at').orderBy('workspace_id');
+  const siblings = present()
+    .where('parent_id', parentId === null ? 'is' : '=', parentId)
+    .where('workspace_id', '<>', id);
+  const [beside, below, above] = await Promise.all([
+    siblings.execute(),
+    present().where('parent_id', '=', id).execute(),
+    parentId === null ? [] : present().where('workspace_id', '=', parentId).execute(),
+  ]);
+  // In a circle somebody may be two of these.
+  return [...new Map([...beside, ...below, ...above].map((row) => [row.workspace_id, row])).values()].filter(
+    (row) => row.workspace_id !== id,
+  );
+}
+
+/** How many tokens open this workspace's doors now. */
+export async function countLiveTokens(db: Db, id: string): Promise<number> {
+  if (!isWorkspaceId(id)) return 0;
+  const { live } = await db
+    .selectFrom('tokens')
+    .select(({ fn }) => fn.countAll<string>().as('live'))
+    .where('workspace_id', '=', id.toLowerCase())
+    .where('revoked_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return Number(live);
+}
+
+export interface PrefixAnswer {
+  readonly prefix: string;
+  readonly state: 'absent' | 'removed' | 'live';
+  readonly workspaceId: WorkspaceId | null;
+}
+
+/** For each `id12` an explicit answer (I8); a living workspace counts before a removed one of the same prefix. */
+export async function rowsOfPrefixes(db: Db, prefixes: readonly string[]): Promise<PrefixAnswer[]> {
+  const { rows } = await sql<{ prefix: string; workspace_id: WorkspaceId; removed: boolean }>`
+    select left(workspace_id::text, 12) as prefix, workspace_id, status = 'removed' as removed from workspaces
+     where left(workspace_id::text, 12) = any (${prefixes}::text[])
+       and not exists (select from purged_workspaces purged where purged.workspace_id = workspaces.workspace_id)
+     order by removed desc
+  `.execute(db);
+  const known = new Map(rows.map((row) => [row.prefix, row]));
+  return prefixes.map((prefix) => {
+    const row = known.get(prefix);
+    if (!row) return { prefix, state: 'absent', workspaceId: null };
+    return { prefix, state: row.removed ? 'removed' : 'live', workspaceId: row.workspace_id };
+  });
+}
+
+const withTokens = (db: Db) =>
+  visible(db)
+    .selectAll()
+    .select(
+      sql<{ tokenId: string; hash: string }[]>`coalesce((
+        select jsonb_agg(jsonb_build_object('tokenId', token_id, 'hash', hash) order by issued_at, token_id)
+          from tokens where tokens.workspace_id = workspaces.workspace_id and revoked_at is null), '[]')`.as('live_tokens'),
+    );
+
+type VitalsOf = (workspaceId: string) => Vitals | null;
+
+/** Directory entries in the order of their ids, after `after`. */
+export async function directoryPage(
+  db: Db,
+  vitalsOf: VitalsOf,
+  { after, limit }: { readonly after: string | null; readonly limit: number },
+): Promise<DirectoryEntry[]> {
+  const query = withTokens(db).orderBy('workspace_id').limit(limit);
+  const rows = await (after === null ? query : query.where('workspace_id', '>', WorkspaceId.parse(after))).execute();
+  return rows.map((row) => directoryEntry(row, vitalsOf(row.workspace_id)));
+}
+
+export async function findDirectoryEntry(db: Db, vitalsOf: VitalsOf, id: WorkspaceId): Promise<DirectoryEntry | null> {
+  const row = await withTokens(db).where('workspace_id', '=', id).executeTakeFirst();
+  return row === undefined ? null : directoryEntry(row, vitalsOf(id));
+}
+
+const directoryEntry = (
+  row: WorkspaceRow & { readonly live_tokens: readonly { tokenId: string; hash: string }[] },
+  vitals: Vitals | null,
+): DirectoryEntry => ({
+  workspaceId: row.workspace_id,
+  version: row.version,
+  name: row.name,
+  parentId: row.parent_id,
+  status: row.status,
+  statusSince: row.status_since.toISOString(),
+  url: row.url,
+  internalUrl: row.internal_url,
+  runtime: row.runtime,
+  tier: row.tier,
+  external: row.external,
+  maxConcurrentTasks: row.max_concurrent_tasks,
+  budgetLimit: row.budget_limit === null ? null : Number(row.budget_limit),
+  tokens: row.live_tokens.map(({ tokenId, hash }) => ({ tokenId: TokenId.parse(tokenId), hash })),
+  monthlySpend: vitals?.monthlySpend ?? 0,
+  activeTasks: vitals?.activeTasks ?? 0,
+  lastBeatAt: vitals?.lastBeatAt ?? null,
+});

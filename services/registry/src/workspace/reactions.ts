@@ -1,0 +1,126 @@
+/**
+ * What others found out about a workspace, weighed (D5). They report evidence; the status is decided here.
+ *
+ *   R1. A fact's effect, its place in `foreign_events` and the position it was heard at are one transaction: heard again, it is passed.
+ *   R2. What came to light about an earlier run, or was contradicted by the agent since, comes too late.
+ */
+import { type AnyRecordedFact, type FactType, WorkspaceId } from '@molecule/contracts';
+import { advance, type Tx } from '@molecule/event-store';
+import type { Log } from '@molecule/service';
+import type { Tables } from '../database.ts';
+import { workspace } from './aggregate.ts';
+import { type Decision, locate } from './decisions.ts';
+import type { Fleet } from './fleet.ts';
+import { keepForeignEvents } from './projections/structure-events.ts';
+import { weigh } from './status.ts';
+import type { WorkspaceStore } from './store.ts';
+
+/** What the registry hears of others: evidence, and what belongs into the structure-event log. */
+export const HEARD = [
+  'provision.failed',
+  'container.started',
+  'container.exited',
+  'liveness.lost',
+  'provision.timed-out',
+  'agent.unreachable',
+  'schedule.fired',
+  'schedule.skipped',
+] as const satisfies readonly FactType[];
+
+/** What is known besides the state, milliseconds since the epoch where it is a time. */
+export interface Knowledge {
+  /** When the agent last proved to be there: a beat, or a register. */
+  readonly heardAt: number;
+  readonly statusSince: number;
+  /** The latest start that the provisioner spoke of; 0: none. */
+  readonly run: number;
+}
+
+/** The decision that a fact calls for, or `null` when it calls for none, or comes too late (R2). Pure. */
+export function reactionTo(fact: AnyRecordedFact, { heardAt, statusSince, run }: Knowledge): Decision | null {
+  switch (fact.type) {
+    case 'provision.failed': {
+      const { error, sampleError, missing } = fact.data;
+      return fact.data.run < run ? null : weigh({ kind: 'provision-failed', error, sampleError, missing });
+    }
+    case 'container.started':
+      return fact.data.run < run ? null : locate(fact.data.url);
+    case 'container.exited':
+      return fact.data.run < run ? null : weigh({ kind: 'container-exited' });
+    case 'liveness.lost':
+      return heardAt > Date.parse(fact.data.lastHeardAt) ? null : weigh({ kind: 'liveness-lost' });
+    case 'provision.timed-out': {
+      const { timeoutSeconds, runtime } = fact.data;
+      const waited = Date.parse(fact.recordedAt) - statusSince;
+      return waited < timeoutSeconds * 1_000 ? null : weigh({ kind: 'provision-timed-out', timeoutSeconds, runtime });
+    }
+    case 'agent.unreachable':
+      return heardAt > Date.parse(fact.recordedAt) ? null : weigh({ kind: 'agent-unreachable' });
+    default:
+      return null;
+  }
+}
+
+interface ReactionParts {
+  readonly store: WorkspaceStore;
+  readonly fleet: Fleet;
+  readonly log: Log;
+}
+
+type Heard = AnyRecordedFact & { readonly position: bigint };
+
+/** Takes in a batch in its order. Throws what keeps it from being stored; then it comes again. */
+export const react =
+  ({ store, fleet, log }: ReactionParts) =>
+  async (facts: readonly Heard[]): Promise<void> => {
+    for (const fact of facts) {
+      const types = await store.transaction(async (tx, committing) => {
+        const id = WorkspaceId.safeParse(fact.workspaceId);
+        const decided = id.success ? await decide(tx, fleet, fact, id.data) : null;
+        const isNew = await advance(tx.db, { reader: 'registry', source: 'FACTS', position: fact.position }); // R1
+        if (!isNew) return [];
+        await keepForeignEvents(tx.db, [fact]);
+        await rememberRun(tx, fact);
+        if (decided === null || decided.facts.length === 0) return [];
+        const meta = {
+          commandId: fact.id,
+          causationId: fact.id,
+          ...(fact.correlationId && { correlationId: fact.correlationId }),
+        };
+        committing(await tx.append(workspace, decided.id, decided.facts, decided.version, meta));
+        return decided.facts.map(({ type }) => type);
+      });
+      if (types.length > 0) log.info({ workspaceId: fact.workspaceId, evidence: fact.type, types }, 'evidence moved a workspace');
+    }
+  };
+
+async function decide(tx: Tx<Tables>, fleet: Fleet, fact: AnyRecordedFact, id: WorkspaceId) {
+  const { state, version } = await tx.load(workspace, id);
+  if (state.situation !== 'present') return null;
+  const row = await tx.db
+    .selectFrom('workspaces')
+    .leftJoin('container_runs', 'container_runs.workspace_id', 'workspaces.workspace_id')
+    .select(['status_since', 'registered_at', 'run'])
+    .where('workspaces.workspace_id', '=', id)
+    .executeTakeFirst();
+  const decision = reactionTo(fact, {
+    heardAt: Math.max(row?.registered_at?.getTime() ?? 0, fleet.vitals(id)?.lastBeatAt ?? 0),
+    statusSince: row?.status_since.getTime() ?? 0,
+    run: row?.run ?? 0,
+  });
+  return decision === null ? null : { id, version, facts: decision(state) };
+}
+
+async function rememberRun(tx: Tx<Tables>, fact: AnyRecordedFact): Promise<void> {
+  if (fact.type !== 'container.started' && fact.type !== 'container.exited' && fact.type !== 'provision.failed') return;
+  const { workspaceId, run } = fact.data;
+  await tx.db
+    .insertInto('container_runs')
+    .values({ workspace_id: workspaceId, run })
+    .onConflict((conflict) =>
+      conflict.column('workspace_id').doUpdateSet(({ fn, ref }) => ({
+        run: fn<number>('greatest', [ref('container_runs.run'), ref('excluded.run')]),
+      })),
+    )
+    .execute();
+}

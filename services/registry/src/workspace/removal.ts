@@ -1,0 +1,143 @@
+/**
+ * `DELETE /workspaces/:id` (spec 1 §1.7).
+ *
+ *   X1. The whole subtree is marked removed in one transaction, tokens and all, before anything is stopped: nothing resurrects it (I5).
+ *   X2. A child that is created or moved below while this happens is either marked too, or finds its parent removed: both sides lock
+ *       the parent's row.
+ *   X3. Stopping is detached from the client, has one bound of 30 s, and comes after every directory knows (I4). What could not be
+ *       stopped is counted; the sweeper finishes it.
+ */
+import { ask, type Bus } from '@molecule/bus';
+import { ask as asks, Refusal, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
+import type { Barrier } from '@molecule/directory';
+import { type Ledger, type Tx, VersionConflict } from '@molecule/event-store';
+import type { Clock, Log } from '@molecule/service';
+import { sql } from 'kysely';
+import type { Tables } from '../database.ts';
+import { workspace } from './aggregate.ts';
+import { removeDescendant, removeRoot } from './decisions.ts';
+import { Gate } from './gate.ts';
+import { descendantsOf } from './queries.ts';
+import type { WorkspaceStore } from './store.ts';
+
+export interface RemovalParts {
+  readonly bus: Bus;
+  readonly ledger: Ledger<Tables>;
+  readonly store: WorkspaceStore;
+  readonly barrier: Barrier;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const STOP_BUDGET_MS = 30_000;
+const CONCURRENT_STOPS = 8;
+const DISABLE_TIMEOUT_MS = 2_000;
+/** As many as one request may name. */
+const DISABLE_BATCH = 1_000;
+
+export interface Removal {
+  /** How many descendants went with the root. */
+  readonly cascadeDeleted: number;
+  readonly ids: readonly WorkspaceId[];
+}
+
+/** Removes a workspace and everything below it, and stops what runs for them. Throws the 500 of the wire when a stop failed. */
+export async function removeSubtree(parts: RemovalParts, root: WorkspaceId, commandId: string): Promise<Removal> {
+  const { below, version, stoppable } = await markRemoved(parts.store, root, commandId);
+  await disableSchedules(parts, [...below, root]);
+  // X3. One transaction's facts are published in order, and the root's are the last.
+  if (version > 0) await parts.barrier.passed(root, version);
+  const failures = await stopAll(parts, stoppable, commandId);
+  if (failures.length > 0) {
+    const message = `workspace marked removed, but ${failures.length} stop call(s) failed — please retry: ${failures.join('; ')}`;
+    throw new Refusal('failed', message, { body: { removed_count: below.length + 1, stop_failures: failures.length } });
+  }
+  return { cascadeDeleted: below.length, ids: [...below, root] };
+}
+
+/** X1, X2. */
+const markRemoved = (store: WorkspaceStore, root: WorkspaceId, commandId: string) =>
+  store.transaction(async (tx, committing) => {
+    const below = await descendantsOf(tx.db, root);
+    const doomed = [];
+    for (const id of [...below, root]) {
+      const { state, version } = await tx.load(workspace, id);
+      const facts: readonly WorkspaceFact[] = id === root ? removeRoot(below.length)(state) : removeDescendant(state);
+      doomed.push({ id, version, facts, state });
+    }
+    await lock(tx, [...below, root]);
+    const now = await descendantsOf(tx.db, root);
+    if (now.join() !== below.join()) throw new VersionConflict(`workspace.${root}`);
+
+    let version = 0;
+    for (const { id, version: expected, facts } of doomed) {
+      version = expected;
+      if (facts.length === 0) continue;
+      const commit = await tx.append(workspace, id, facts, expected, { commandId });
+      committing(commit);
+      version = commit.version;
+    }
+    // What never was has nothing to stop, and no backend has anything of an external one (spec 3 §1.12).
+    const stoppable = doomed.filter(
+      ({ state }) => state.situation !== 'absent' && !(state.situation === 'present' && state.external),
+    );
+    return { below, version, stoppable: stoppable.map(({ id }) => id) };
+  });
+
+const lock = (tx: Tx<Tables>, ids: readonly WorkspaceId[]) =>
+  tx.query('select from workspaces where workspace_id = any ($1) order by workspace_id for update', [ids]);
+
+/** The scheduler disables them by itself when it hears of the removal; this only makes it so before the answer. */
+async function disableSchedules({ bus, log }: RemovalParts, ids: readonly WorkspaceId[]): Promise<void> {
+  for (let start = 0; start < ids.length; start += DISABLE_BATCH) {
+    const workspaceIds = ids.slice(start, start + DISABLE_BATCH);
+    await ask(bus, asks.scheduler.disableFor, { workspaceIds }, { timeoutMs: DISABLE_TIMEOUT_MS }).catch((error: unknown) =>
+      log.warn({ err: error, workspaces: workspaceIds.length }, 'the schedules of removed workspaces were not disabled at once'),
+    );
+  }
+}
+
+/** In the order given, the root last. Answers what could not be stopped, in words for the operator. */
+async function stopAll({ bus, clock, log }: RemovalParts, ids: readonly WorkspaceId[], commandId: string): Promise<string[]> {
+  const deadline = clock.monotonicMs() + STOP_BUDGET_MS;
+  const gate = new Gate(CONCURRENT_STOPS);
+  const stop = (workspaceId: WorkspaceId): Promise<string | null> =>
+    gate.pass(async () => {
+      const timeoutMs = deadline - clock.monotonicMs();
+      if (timeoutMs <= 0) return `${workspaceId}: no time left`;
+      try {
+        const request = { workspaceId, removeVolume: true, commandId: `${commandId}.${workspaceId}` };
+        const { outcome } = await ask(bus, asks.provisioner.stop, request, { timeoutMs });
+        return outcome === 'failed' ? `${workspaceId}: could not be stopped` : null;
+      } catch (error) {
+        log.warn({ err: error, workspaceId }, 'a removed workspace could not be stopped');
+        return `${workspaceId}: the provisioner did not answer`;
+      }
+    });
+  const below = await Promise.all(ids.slice(0, -1).map(stop));
+  const outcomes = [...below, ...(await Promise.all(ids.slice(-1).map(stop)))];
+  return outcomes.filter((failure) => failure !== null);
+}
+
+/**
+ * `purge=true`: dependent rows go, and no reader sees the workspaces any more. The facts stay: the log is append-only, its events stay
+ * readable (§6.1), and the id stays taken, so that nothing ever comes back under it (I5).
+ */
+export async function purge({ ledger, clock }: RemovalParts, ids: readonly WorkspaceId[]): Promise<void> {
+  const purgedAt = clock.now().toISOString();
+  await ledger.transaction(async ({ db }) => {
+    await db
+      .insertInto('purged_workspaces')
+      .columns(['workspace_id', 'purged_at'])
+      .expression(
+        db
+          .selectFrom('workspaces')
+          .select(['workspace_id', sql<string>`${purgedAt}::timestamptz`.as('purged_at')])
+          .where('workspace_id', 'in', ids),
+      )
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await db.deleteFrom('workspace_vitals').where('workspace_id', 'in', ids).execute();
+    await db.deleteFrom('container_runs').where('workspace_id', 'in', ids).execute();
+  });
+}

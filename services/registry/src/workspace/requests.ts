@@ -1,0 +1,66 @@
+/** What other services may ask about workspaces. No rule lives here. */
+import type { RequestServer } from '@molecule/bus';
+import { ask, type DirectoryEntry, TokenId } from '@molecule/contracts';
+import type { Barrier } from '@molecule/directory';
+import type { Ledger } from '@molecule/event-store';
+import type { Clock } from '@molecule/service';
+import type { Tables } from '../database.ts';
+import { replaceTokens } from './decisions.ts';
+import type { Fleet } from './fleet.ts';
+import { directoryPage, findDirectoryEntry, rowsOfPrefixes } from './queries.ts';
+import type { WorkspaceStore } from './store.ts';
+
+export interface RequestParts {
+  readonly ledger: Ledger<Tables>;
+  readonly store: WorkspaceStore;
+  readonly fleet: Fleet;
+  readonly barrier: Barrier;
+  readonly clock: Clock;
+  readonly newId: () => string;
+}
+
+const PAGE = 200;
+/** A page stays well below what a message may hold (D10). */
+const MAX_PAGE_BYTES = 48 * 1024;
+
+export function serveWorkspaceRequests(
+  requests: RequestServer,
+  { ledger, store, fleet, barrier, clock, newId }: RequestParts,
+): void {
+  const vitalsOf = (workspaceId: string) => fleet.vitals(workspaceId);
+
+  requests.serve(ask.registry.directory, async ({ after }) => {
+    const rows = await directoryPage(ledger.db, vitalsOf, { after, limit: PAGE });
+    const entries = fitting(rows);
+    const more = entries.length < rows.length || rows.length === PAGE;
+    return { entries, next: more ? (entries.at(-1)?.workspaceId ?? null) : null };
+  });
+
+  requests.serve(ask.registry.resolve, async ({ workspaceId }) => ({
+    entry: await findDirectoryEntry(ledger.db, vitalsOf, workspaceId),
+  }));
+
+  requests.serve(ask.registry.rows, async ({ prefixes }) => ({ rows: await rowsOfPrefixes(ledger.db, prefixes) }));
+
+  requests.serve(ask.registry.replaceTokens, async ({ workspaceId, hash, prefix, commandId }) => {
+    const token = { tokenId: TokenId.parse(newId()), hash, prefix, issuedAt: clock.now().toISOString() };
+    let present = false;
+    const { version, repeated } = await store.change(workspaceId, { commandId }, (state) => {
+      present = state.situation === 'present';
+      return replaceTokens(token)(state);
+    });
+    const accepted = present || repeated;
+    if (accepted) await barrier.passed(workspaceId, version);
+    return { accepted };
+  });
+}
+
+/** As many as fit into a page, and at least one. */
+function fitting(entries: readonly DirectoryEntry[]): DirectoryEntry[] {
+  let bytes = 0;
+  const over = entries.findIndex((entry, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(entry));
+    return index > 0 && bytes > MAX_PAGE_BYTES;
+  });
+  return over === -1 ? [...entries] : entries.slice(0, over);
+}

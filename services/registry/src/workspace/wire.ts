@@ -1,0 +1,48 @@
+/** Workspaces as the wire shows them (spec 1 §1.1, §3.7). */
+import type { WorkspaceRow } from './queries.ts';
+import type { Vitals } from './vitals.ts';
+
+/** What anybody may see. Of a beat, nothing that tells what the agent is doing. */
+const publicPart = (row: WorkspaceRow, vitals: Vitals | null) => ({
+  id: row.workspace_id,
+  name: row.name,
+  role: row.role === '' ? null : row.role,
+  tier: row.tier,
+  status: row.status,
+  url: row.url,
+  parent_id: row.parent_id,
+  agent_card: row.agent_card,
+  active_tasks: vitals?.activeTasks ?? 0,
+  max_concurrent_tasks: row.max_concurrent_tasks,
+  last_error_rate: vitals?.errorRate ?? 0,
+  uptime_seconds: vitals?.uptimeSeconds ?? 0,
+  runtime: row.runtime === '' ? 'langgraph' : row.runtime,
+  x: row.x,
+  y: row.y,
+  collapsed: row.collapsed,
+});
+
+/** An element of `GET /workspaces`. */
+export const listed = (row: WorkspaceRow, vitals: Vitals | null) => ({
+  ...publicPart(row, vitals),
+  last_sample_error: lastSampleError(row, vitals),
+  current_task: vitals?.currentTask ?? '',
+  workspace_dir: row.workspace_dir === '' ? null : row.workspace_dir,
+  budget_limit: row.budget_limit === null ? null : Number(row.budget_limit),
+  monthly_spend: vitals?.monthlySpend ?? 0,
+});
+
+/** `GET /workspaces/:id`. No call of this workspace is known to the registry, so when it made the last one is not either. */
+export const single = (row: WorkspaceRow, vitals: Vitals | null) => ({ ...publicPart(row, vitals), last_outbound_at: null });
+
+/** An element of `GET /registry/:id/peers`. */
+export const peer = (row: WorkspaceRow, vitals: Vitals | null) => {
+  const { id, name, role, tier, status, agent_card, url, parent_id, active_tasks } = publicPart(row, vitals);
+  return { id, name, role, tier, status, agent_card, url, parent_id, active_tasks };
+};
+
+/** A failed start and the beats both write it: the newer one counts. */
+function lastSampleError(row: WorkspaceRow, vitals: Vitals | null): string {
+  const failedAt = row.status_error_at?.getTime() ?? -1;
+  return vitals !== null && vitals.lastBeatAt >= failedAt ? vitals.sampleError : (row.status_error ?? '');
+}
