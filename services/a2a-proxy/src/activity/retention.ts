@@ -1,0 +1,31 @@
+/** Deletes what is older than it is kept (spec 2 §4.5): rows of activity, and the bodies of messages that have ended. */
+import type { Log } from '@molecule/service';
+import { type Kysely, sql } from 'kysely';
+import type { Tables } from '../database.ts';
+
+const ROWS_AT_ONCE = 2_000;
+
+export async function deleteOld(
+  db: Kysely<Tables>,
+  { days, log, signal }: { readonly days: number; readonly log: Log; readonly signal: AbortSignal },
+): Promise<void> {
+  const rows = await inPortions(signal, () =>
+    sql`delete from activity where ctid = any(array(
+      select ctid from activity where created_at < now() - ${days} * interval '1 day' limit ${ROWS_AT_ONCE}))`.execute(db),
+  );
+  const bodies = await inPortions(signal, () =>
+    sql`delete from messages where ctid = any(array(
+      select ctid from messages where not active and created_at < now() - ${days} * interval '1 day' limit ${ROWS_AT_ONCE}))`.execute(
+      db,
+    ),
+  );
+  if (rows + bodies > 0) log.info({ rows, bodies, days }, 'deleted what is old');
+}
+
+async function inPortions(signal: AbortSignal, work: () => Promise<{ numAffectedRows?: bigint }>): Promise<number> {
+  for (let total = 0; ; ) {
+    const deleted = Number((await work()).numAffectedRows ?? 0n);
+    total += deleted;
+    if (deleted < ROWS_AT_ONCE || signal.aborted) return total;
+  }
+}

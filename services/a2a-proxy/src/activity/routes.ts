@@ -1,0 +1,32 @@
+/** `GET /workspaces/:id/activity` (spec 2 §4.2). */
+import { isWorkspaceId, Refusal } from '@molecule/contracts';
+import { auth, isUnavailable, JSON_TYPE, type WithContext } from '@molecule/http';
+import type { Hono } from 'hono';
+import type { Parts } from '../parts.ts';
+import { activityPage } from './list.ts';
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 500;
+
+export function activityRoutes(app: Hono<WithContext>, { ledger }: Pick<Parts, 'ledger'>): Hono<WithContext> {
+  return app.get('/workspaces/:id/activity', auth.workspace, async (c) => {
+    const id = c.req.param('id');
+    const source = c.req.query('source') || null;
+    if (source !== null && source !== 'canvas' && source !== 'agent')
+      throw new Refusal('invalid', "source must be 'canvas' or 'agent'");
+    if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
+    const query = { type: c.req.query('type') || null, source, limit: limitOf(c.req.query('limit') ?? '') };
+    const page = await activityPage(ledger.db, id, query).catch((error: unknown) => {
+      if (isUnavailable(error)) throw error;
+      c.get('log').error({ err: error }, 'activity could not be read');
+      throw new Refusal('failed', 'query failed', { cause: error });
+    });
+    return c.body(page, 200, { 'content-type': JSON_TYPE });
+  });
+}
+
+/** A whole number above 0, at most MAX_LIMIT; anything else is the default. */
+export function limitOf(text: string): number {
+  const value = /^\+?\d+$/.test(text) ? Number(text) : 0;
+  return value > 0 ? Math.min(value, MAX_LIMIT) : DEFAULT_LIMIT;
+}

@@ -1,0 +1,48 @@
+/** Rows of activity into the database, many in one statement; each id once, however often it is sent. */
+import type pg from 'pg';
+import type { ActivityRow } from './row.ts';
+
+/** Bodies travel as text inside the text, so that no escape in them meets the parser of the whole batch. */
+const INSERT = {
+  name: 'insert-activity',
+  text: `
+    insert into activity (id, workspace_id, activity_type, source_kind, source_id, target_id, method, summary,
+      request_body, response_body, tool_trace, duration_ms, status, error_detail, created_at, body_bytes)
+    select id, workspace_id, activity_type, source_kind, source_id, target_id, method, summary,
+      request_body::json, response_body::json, tool_trace::json, duration_ms, status, error_detail,
+      timestamptz 'epoch' + created_us * interval '1 microsecond', body_bytes
+    from json_to_recordset($1::json) as row(id uuid, workspace_id uuid, activity_type text, source_kind text, source_id uuid,
+      target_id uuid, method text, summary text, request_body text, response_body text, tool_trace text, duration_ms int,
+      status text, error_detail text, created_us bigint, body_bytes int)
+    on conflict (id) do nothing`,
+};
+
+export async function insertActivity(pool: pg.Pool, rows: readonly ActivityRow[]): Promise<void> {
+  await pool.query({ ...INSERT, values: [JSON.stringify(rows)] });
+}
+
+/** The same row without what an agent or a caller wrote: what is left when the database refuses their text. */
+export const withoutBodies = (row: ActivityRow): ActivityRow => ({
+  ...row,
+  request_body: 'null',
+  response_body: row.response_body === null ? null : 'null',
+  tool_trace: null,
+  body_bytes: 8,
+});
+
+const OUTBOUND = {
+  name: 'touch-outbound',
+  text: `
+    insert into a2a_outbound (workspace_id, last_outbound_at)
+    select workspace_id::uuid, timestamptz 'epoch' + at_us * interval '1 microsecond'
+    from json_to_recordset($1::json) as row(workspace_id text, at_us bigint)
+    order by workspace_id
+    on conflict (workspace_id) do update
+      set last_outbound_at = greatest(a2a_outbound.last_outbound_at, excluded.last_outbound_at)`,
+};
+
+/** These workspaces have reached somebody; microseconds since the epoch by workspace. */
+export async function touchOutbound(pool: pg.Pool, at: ReadonlyMap<string, number>): Promise<void> {
+  const rows = [...at].map(([workspace_id, at_us]) => ({ workspace_id, at_us }));
+  await pool.query({ ...OUTBOUND, values: [JSON.stringify(rows)] });
+}

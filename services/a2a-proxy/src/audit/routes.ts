@@ -1,0 +1,8 @@
+/** `GET /admin/audit`: our addition; what `molecule audit` shows. */
+import { auth, json, type WithContext } from '@molecule/http';
+import type { Hono } from 'hono';
+import type { Parts } from '../parts.ts';
+import { auditMessages } from './audit.ts';
+
+export const auditRoutes = (app: Hono<WithContext>, { ledger }: Pick<Parts, 'ledger'>): Hono<WithContext> =>
+  app.get('/admin/audit', auth.admin, async (c) => json(c, await auditMessages(ledger.db)));

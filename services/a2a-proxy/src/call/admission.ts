@@ -1,0 +1,55 @@
+/** May this caller's message go to this workspace now, and where to (spec 2 §1.3–1.6): all from memory. */
+import { type DirectoryEntry, isWorkspaceId } from '@molecule/contracts';
+import { isUnavailable } from '@molecule/http';
+import type { Parts } from '../parts.ts';
+import { type Answer, answers } from './answer.ts';
+import type { Caller } from './caller.ts';
+import type { Endpoint } from './endpoints.ts';
+
+export type Admission =
+  | { readonly entry: DirectoryEntry; readonly endpoint: Endpoint }
+  | { readonly answer: Answer; readonly entry?: DirectoryEntry };
+
+/** A look-up that could not be made. It opens no door (I9). */
+const UNKNOWN = Symbol('could not be looked up');
+
+export class Admissions {
+  readonly #parts: Pick<Parts, 'directory' | 'capabilities' | 'endpoints' | 'dialled' | 'log'>;
+
+  constructor(parts: Pick<Parts, 'directory' | 'capabilities' | 'endpoints' | 'dialled' | 'log'>) {
+    this.#parts = parts;
+  }
+
+  /** Each step may end the request, in the order of the specification. */
+  async admit(caller: Caller, target: string): Promise<Admission> {
+    const { directory, capabilities, endpoints, dialled } = this.#parts;
+    const entry = directory.get(target) ?? (await this.#lookUp(target));
+
+    if (caller.source === 'workspace') {
+      const known = directory.get(caller.name) ?? (await this.#lookUp(caller.name));
+      if (entry === UNKNOWN || known === UNKNOWN) return { answer: answers.unavailable };
+      if (!entry || !known || !directory.canCommunicate(known.workspaceId, entry.workspaceId))
+        return { answer: answers.accessDenied };
+    }
+    if (entry === UNKNOWN) return { answer: answers.lookupFailed };
+    if (!entry) return { answer: isWorkspaceId(target) ? answers.notFound : answers.lookupFailed };
+
+    const spent = capabilities.monthlySpend(entry.workspaceId) ?? entry.monthlySpend;
+    if (entry.budgetLimit !== null && spent >= entry.budgetLimit) return { answer: answers.overBudget, entry };
+
+    if (entry.url === '') return { answer: entry.status === 'hibernated' ? answers.waking : answers.noUrl(entry.status), entry };
+    const endpoint = await endpoints.open(dialled(entry.url, entry.workspaceId));
+    return endpoint ? { entry, endpoint } : { answer: answers.notRoutable, entry };
+  }
+
+  /** Not in memory: created a moment ago, or never. */
+  async #lookUp(workspaceId: string): Promise<DirectoryEntry | undefined | typeof UNKNOWN> {
+    if (!isWorkspaceId(workspaceId)) return undefined;
+    try {
+      return await this.#parts.directory.resolve(workspaceId);
+    } catch (error) {
+      if (!isUnavailable(error)) this.#parts.log.error({ err: error }, 'a workspace could not be looked up');
+      return UNKNOWN;
+    }
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * One request to one agent, from the dial to the last byte (spec 2 §1.7). It knows nothing of the client that waits for it.
+ *
+ *   X1. It ends exactly once: by the reply, by an error, by the idle clock, by the deadline, or because the platform stops.
+ *   X2. The idle clock runs over headers and body alike, and starts anew with any event of the workspace, not with bytes:
+ *       an agent that drips is cut off like a silent one.
+ *   X3. No more than MAX_REPLY_BYTES are read; what comes after is not waited for.
+ */
+import type { Clock } from '@molecule/service';
+import type { Dispatcher, Pool } from 'undici';
+import { classifyFailure, type Failure, GaveUp } from './classify.ts';
+import type { Target } from './targets.ts';
+
+/** Spec 2 §1.10. */
+export const MAX_REPLY_BYTES = 10 * 1024 * 1024;
+/** The longest a timer may be set to. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export type Exchange =
+  /** `whole: false`: cut at the limit. Times in ms since the dial. */
+  | {
+      readonly kind: 'reply';
+      readonly status: number;
+      readonly body: Buffer;
+      readonly whole: boolean;
+      readonly headersAfterMs: number;
+    }
+  /** Headers came, the body did not. */
+  | { readonly kind: 'broken'; readonly status: number; readonly headersAfterMs: number }
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly afterMs: number }
+  /** Given up because the platform stops. */
+  | { readonly kind: 'stopped' };
+
+export interface DispatchLimits {
+  /** Without an event of the workspace for this long it counts as idle. */
+  readonly idleMs: number;
+  /** In all; may be `Infinity`. */
+  readonly limitMs: number;
+}
+
+const HEADERS = ['content-type', 'application/json'];
+const EMPTY = Buffer.alloc(0);
+
+export class Dispatch implements Dispatcher.DispatchHandler {
+  readonly startedMs: number;
+  readonly #clock: Clock;
+  readonly #limits: DispatchLimits;
+  readonly #isUnsafe: (error: unknown) => boolean;
+  #target: Target | undefined;
+  #settle: ((exchange: Exchange) => void) | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #gaveUp: GaveUp | undefined;
+  #status = 0;
+  #headersAfterMs = 0;
+  #chunks: Buffer[] = [];
+  #size = 0;
+
+  constructor(clock: Clock, limits: DispatchLimits, isUnsafe: (error: unknown) => boolean) {
+    this.startedMs = clock.monotonicMs();
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#isUnsafe = isUnsafe;
+  }
+
+  run(pool: Pool, path: string, body: string | Buffer, target: Target): Promise<Exchange> {
+    this.#target = target;
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+      this.#watch();
+      try {
+        pool.dispatch({ path, method: 'POST', headers: HEADERS, body }, this);
+      } catch (error) {
+        this.#fail(error);
+      }
+    });
+  }
+
+  /** The platform stops: nobody waits for this any longer. */
+  stop(): void {
+    this.#giveUp(new GaveUp('stopping'));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#gaveUp) controller.abort(this.#gaveUp);
+    else this.#controller = controller;
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return; // informational
+    this.#status = status;
+    this.#headersAfterMs = this.#elapsed();
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const room = MAX_REPLY_BYTES - this.#size;
+    this.#chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
+    this.#size += Math.min(chunk.length, room);
+    if (chunk.length <= room) return;
+    this.#reply(false); // X3
+    controller.abort(new GaveUp('deadline'));
+  }
+
+  onResponseEnd(): void {
+    this.#reply(true);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    this.#fail(error);
+  }
+
+  /** Sets the one timer to whichever comes first; when it fires, looks again what has happened since. */
+  #watch(): void {
+    const now = this.#clock.monotonicMs();
+    const lastHeard = Math.max(this.startedMs, this.#target?.lastEventMs ?? 0);
+    const idleAt = lastHeard + this.#limits.idleMs;
+    const endAt = this.startedMs + this.#limits.limitMs;
+    if (now >= endAt) this.#giveUp(new GaveUp('deadline'));
+    else if (now >= idleAt) this.#giveUp(new GaveUp('idle'));
+    else this.#timer = setTimeout(this.#onTimer, Math.min(Math.ceil(Math.min(idleAt, endAt) - now), MAX_TIMER_MS));
+  }
+
+  readonly #onTimer = (): void => this.#watch();
+
+  #giveUp(reason: GaveUp): void {
+    if (!this.#settle) return;
+    this.#gaveUp = reason;
+    this.#fail(reason);
+    this.#controller?.abort(reason);
+  }
+
+  #reply(whole: boolean): void {
+    const body = this.#chunks.length === 1 ? (this.#chunks[0] ?? EMPTY) : Buffer.concat(this.#chunks, this.#size);
+    this.#end({ kind: 'reply', status: this.#status, body, whole, headersAfterMs: this.#headersAfterMs });
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof GaveUp && error.reason === 'stopping') this.#end({ kind: 'stopped' });
+    else if (this.#status !== 0) this.#end({ kind: 'broken', status: this.#status, headersAfterMs: this.#headersAfterMs });
+    else this.#end({ kind: 'failed', failure: classifyFailure(error, this.#isUnsafe), afterMs: this.#elapsed() });
+  }
+
+  /** X1. */
+  #end(exchange: Exchange): void {
+    const settle = this.#settle;
+    if (!settle) return;
+    this.#settle = undefined;
+    clearTimeout(this.#timer);
+    this.#chunks = [];
+    settle(exchange);
+  }
+
+  #elapsed(): number {
+    return Math.round(this.#clock.monotonicMs() - this.startedMs);
+  }
+}

@@ -1,0 +1,99 @@
+/** `POST /workspaces/:id/a2a`: a hot route, answered on node's own request and response (limits, trap 2). */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isWorkspaceId, type RequestContext } from '@molecule/contracts';
+import type { RawRoute } from '@molecule/http';
+import type { Log, Mode } from '@molecule/service';
+import { type Answer, answers } from './answer.ts';
+import { identifyCaller, limitOf } from './caller.ts';
+import type { DirectCalls } from './direct.ts';
+
+/** Spec 2 §1.1: what is beyond is cut silently. */
+const MAX_BODY_BYTES = 1024 * 1024;
+
+export interface A2aRouteParts {
+  readonly calls: DirectCalls;
+  readonly liveTokens: (workspaceId: string) => number;
+  readonly mode: Mode;
+  readonly log: Log;
+  /** Nothing new is taken on: the service is stopping. */
+  readonly isStopping: () => boolean;
+}
+
+export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteParts): RawRoute {
+  return {
+    method: 'POST',
+    path: '/workspaces/:id/a2a',
+    pattern: /^\/workspaces\/([^/]+)\/a2a$/,
+    authClass: 'caller',
+    handle(req, res, { params, context }) {
+      if (isStopping()) return write(res, answers.unavailable);
+      return readBody(req).then((body) => {
+        if (body === null) return write(res, answers.unreadable);
+        return answer(req, res, { target: targetOf(params[0] ?? ''), context, body });
+      });
+    },
+  };
+
+  async function answer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    { target, context, body }: { target: string; context: RequestContext; body: Buffer },
+  ): Promise<void> {
+    const { principal } = context;
+    const asked = identifyCaller({ header: header(req, 'x-workspace-id'), target, principal, mode, liveTokens });
+    if ('answer' in asked) return write(res, asked.answer);
+    const messageId = principal.identity.kind === 'service' ? header(req, 'x-molecule-message-id').toLowerCase() : '';
+    if (messageId !== '' && !isWorkspaceId(messageId)) return write(res, answers.invalidMessageId);
+    const { caller } = asked;
+    const call = { caller, target, body, limitMs: limitOf(caller, header(req, 'x-timeout')), messageId: messageId || null };
+    try {
+      await calls.handle(call, (given) => write(res, given));
+    } catch (error) {
+      // Whoever has their answer already need not hear of this.
+      if (!res.headersSent) throw error;
+      log.error({ err: error, requestId: context.requestId }, 'what follows a call failed');
+    }
+  }
+}
+
+const targetOf = (id: string): string => (isWorkspaceId(id) ? id.toLowerCase() : id);
+
+const header = (req: IncomingMessage, name: string): string => {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : '';
+};
+
+/** At most MAX_BODY_BYTES; the rest is let go by. `null`: the request broke off. */
+function readBody(req: IncomingMessage): Promise<Buffer | null> {
+  return new Promise((resolve) => {
+    let chunks: Buffer[] | null = [];
+    let size = 0;
+    const done = () => {
+      if (!chunks) return;
+      const [only] = chunks;
+      resolve(chunks.length === 1 && only ? only : Buffer.concat(chunks, size));
+      chunks = null;
+    };
+    req.on('data', (chunk: Buffer) => {
+      if (!chunks) return;
+      const room = MAX_BODY_BYTES - size;
+      chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
+      size += Math.min(chunk.length, room);
+      if (chunk.length > room) done();
+    });
+    req.on('end', done);
+    req.on('error', () => resolve(null));
+    req.on('close', () => resolve(null));
+  });
+}
+
+/** A client that is gone is not told; a reply passes byte for byte, whatever it is. */
+function write(res: ServerResponse, { status, body, retryAfter }: Answer): void {
+  if (res.headersSent || res.destroyed) return;
+  const headers: Record<string, string | number> = {
+    'content-type': typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/json',
+    'content-length': typeof body === 'string' ? Buffer.byteLength(body) : body.length,
+  };
+  if (retryAfter !== undefined) headers['retry-after'] = retryAfter;
+  res.writeHead(status, headers).end(body);
+}

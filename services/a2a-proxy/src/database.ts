@@ -1,0 +1,57 @@
+/** The a2a-proxy's tables, as `migrations/a2a-proxy/` makes them. */
+import type { MessageSource } from '@molecule/contracts';
+import type { ColumnType, Generated } from 'kysely';
+
+export type ItemStatus = 'queued' | 'dispatched' | 'completed' | 'failed' | 'dropped';
+
+/** A timestamp that is written as text, because a `Date` would cut its microseconds. */
+type Instant = ColumnType<Date, Date | string, Date | string>;
+
+export interface Tables {
+  messages: {
+    message_id: string;
+    workspace_id: string;
+    idempotency_key: string | null;
+    body: string;
+    active: Generated<boolean>;
+    created_at: Generated<Date>;
+  };
+  mailbox: {
+    message_id: string;
+    workspace_id: string;
+    caller_id: string | null;
+    source: MessageSource;
+    priority: number;
+    method: string;
+    idempotency_key: string | null;
+    /** `bigint`: text when read. */
+    sequence: ColumnType<string, string | number, never>;
+    enqueued_at: Instant;
+    dispatched_at: Instant | null;
+    completed_at: Instant | null;
+    attempts: number;
+    status: ItemStatus;
+    worker: string | null;
+    last_error: string | null;
+  };
+  workers: { worker: string; alive_until: Date; open_since: Date };
+  activity: {
+    id: string;
+    workspace_id: string;
+    activity_type: string;
+    source_kind: string;
+    source_id: string | null;
+    target_id: string | null;
+    method: string | null;
+    summary: string | null;
+    request_body: unknown;
+    response_body: unknown;
+    tool_trace: unknown;
+    duration_ms: number | null;
+    status: string;
+    error_detail: string | null;
+    created_at: Date;
+    body_bytes: number;
+  };
+  a2a_outbound: { workspace_id: string; last_outbound_at: Date };
+}

@@ -1,0 +1,308 @@
+/**
+ * Delivers what waits in the mailboxes (spec 2 §2.3).
+ *
+ *   D1. It is looked for messages when a beat reports room, when a call to the workspace was answered, when the agent registered,
+ *       and, in case all of these were missed, now and then.
+ *   D2. Per workspace one at a time is taken out in this process; between replicas the log's versions decide who takes it.
+ *   D3. What is taken out is the first by priority, then arrival; what found the agent busy again is the first once more.
+ *   D4. After a setback nobody asks again at once: only a beat, an answer, or a growing pause brings the next try.
+ *   D5. An attempt ends in the log before the next one begins; while the database is away it is said again and again.
+ */
+import { isUnavailable } from '@molecule/http';
+import { backoff, sleep } from '@molecule/service';
+import { answeredRow } from '../activity/row.ts';
+import type { Admissions } from '../call/admission.ts';
+import { answers, reasonPhrase } from '../call/answer.ts';
+import { type Caller, limitOf } from '../call/caller.ts';
+import { errorOf, readReply, toolTraceOf } from '../call/classify.ts';
+import { type Sent, send } from '../call/sender.ts';
+import { a2aResponse } from '../call/told.ts';
+import { type Attempt, claim, settle } from '../message/decisions.ts';
+import { messages } from '../message/message.ts';
+import { nextWaiting, type WaitingMessage } from '../message/projections/mailbox.ts';
+import type { Parts } from '../parts.ts';
+import { release } from './enqueue.ts';
+import { hasRoom, isReachable } from './room.ts';
+import type { Box, Prompt, Waiting } from './waiting.ts';
+
+export interface DrainParts extends Parts {
+  readonly admissions: Admissions;
+  readonly waiting: Waiting;
+  /** Whether this process is known to be alive by the others; if not, what it holds may be taken over. */
+  readonly holdsLease: () => boolean;
+  readonly reportDead: (workspaceId: WaitingMessage['workspaceId'], detail: string) => void;
+  readonly onDelivered?: (result: Attempt['outcome']) => void;
+}
+
+/** How many mailboxes are looked into at once. */
+const MAX_LOOKING = 16;
+/** What began within this many ms a beat may not know of. */
+const LATELY_MS = 5_000;
+/** D4, when the agent was busy again or answered with an error; and when it was not there at all, as often as it would beat. */
+const pauseMs = backoff({ firstMs: 1_000, lastMs: 30_000 });
+const UNREACHABLE_PAUSE_MS = 30_000;
+const retryMs = backoff({ firstMs: 100, lastMs: 2_000 });
+
+export class Drains {
+  readonly #parts: DrainParts;
+  /** Boxes whose turn it is to be looked into; a box stands here once. */
+  readonly #turns = new Map<Box, Prompt>();
+  #looking = 0;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #stopping = new AbortController();
+
+  constructor(parts: DrainParts) {
+    this.#parts = parts;
+  }
+
+  /** D1. Costs a look-up when nothing waits. */
+  nudge(workspaceId: string, prompt: Prompt): void {
+    const box = this.#parts.waiting.get(workspaceId);
+    if (box && !this.#stopping.signal.aborted) this.#nudge(box, prompt);
+  }
+
+  /** The messages this process is delivering. */
+  isRunning(messageId: string): boolean {
+    return this.#running.has(messageId);
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Takes nothing more out. Those that run go on; `settled` tells when they have ended. */
+  stop(): void {
+    this.#stopping.abort();
+    this.#turns.clear();
+  }
+
+  async settled(): Promise<void> {
+    while (this.#running.size > 0 || this.#looking > 0) {
+      await Promise.allSettled(this.#running.values());
+      if (this.#looking > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #nudge(box: Box, prompt: Prompt): void {
+    if (box.draining) {
+      box.again = stronger(box.again, prompt);
+      return;
+    }
+    this.#turns.set(box, stronger(this.#turns.get(box) ?? null, prompt));
+    this.#takeTurns();
+  }
+
+  #takeTurns(): void {
+    for (const [box, prompt] of this.#turns) {
+      if (this.#looking >= MAX_LOOKING) return;
+      this.#turns.delete(box);
+      this.#looking++;
+      box.draining = true; // D2
+      void this.#look(box, prompt);
+    }
+  }
+
+  /** Takes out as many as there is room for. Never rejects. */
+  async #look(box: Box, prompt: Prompt): Promise<void> {
+    let current: Prompt | null = prompt;
+    try {
+      while (current !== null && !this.#stopping.signal.aborted) {
+        box.again = null;
+        let go = true;
+        while (go && !this.#stopping.signal.aborted) go = await this.#takeOne(box, current);
+        current = box.again;
+      }
+    } catch (error) {
+      const level = isUnavailable(error) ? 'warn' : 'error';
+      this.#parts.log[level]({ err: error, workspaceId: box.workspaceId }, 'a mailbox could not be looked into');
+      this.#pause(box, pauseMs(++box.setbacks));
+    } finally {
+      box.draining = false;
+      this.#looking--;
+      const missed = box.again;
+      if (missed !== null && this.#parts.waiting.get(box.workspaceId) === box) this.nudge(box.workspaceId, missed);
+      this.#takeTurns();
+    }
+  }
+
+  /** `false`: no room, nothing waits, or not now. */
+  async #takeOne(box: Box, prompt: Prompt): Promise<boolean> {
+    const { ledger, directory, waiting, worker, newId, holdsLease } = this.#parts;
+    const { workspaceId } = box;
+    const entry = directory.get(workspaceId);
+    if (!entry || !isReachable(entry, prompt) || !holdsLease()) return false;
+    if (!this.#mayHaveRoom(box, entry.maxConcurrentTasks, prompt)) return false;
+
+    const { next, claimed, claimedLately } = await nextWaiting(ledger.db, workspaceId);
+    if (!next) {
+      // W1: unless something came in while we looked.
+      if (box.again === null) waiting.remove(workspaceId);
+      return false;
+    }
+    if (!hasRoom(entry.maxConcurrentTasks, prompt, { ...this.#direct(workspaceId), claimed, claimedLately })) return false;
+
+    const envelope = {
+      messageId: next.messageId,
+      workspaceId: next.workspaceId,
+      callerId: next.callerId,
+      source: next.source,
+      method: next.method,
+    };
+    const { facts } = await ledger.transact(
+      messages,
+      { id: next.messageId, commandId: `claim-${newId()}` },
+      claim(envelope, worker),
+    );
+    const [fact] = facts;
+    // Another replica was quicker: see what is next.
+    if (fact?.type !== 'a2a.dispatched') return true;
+    clearTimeout(box.timer);
+    const run = this.#deliver(box, next, fact.data.attempt).finally(() => this.#running.delete(next.messageId));
+    this.#running.set(next.messageId, run);
+    return true;
+  }
+
+  #mayHaveRoom(box: Box, maxConcurrentTasks: number, prompt: Prompt): boolean {
+    return hasRoom(maxConcurrentTasks, prompt, { ...this.#direct(box.workspaceId), claimed: 0, claimedLately: 0 });
+  }
+
+  #direct(workspaceId: string) {
+    const { targets, capabilities, clock } = this.#parts;
+    const target = targets.get(workspaceId);
+    return {
+      direct: target?.direct ?? 0,
+      directLately: target !== undefined && target.direct > 0 && clock.monotonicMs() - target.lastDispatchMs < LATELY_MS,
+      activeTasks: capabilities.activeTasks(workspaceId),
+    };
+  }
+
+  /** One attempt, from the claim to its end in the log. Never rejects. */
+  async #deliver(box: Box, message: WaitingMessage, attempt: number): Promise<void> {
+    const { log } = this.#parts;
+    let result: Attempt;
+    let reached = false;
+    try {
+      ({ result, reached } = await this.#attempt(message));
+    } catch (error) {
+      log.error({ err: error, messageId: message.messageId }, 'an attempt to deliver failed');
+      result = { outcome: 'error', error: 'unknown drain dispatch error' };
+    }
+    if (!(await this.#settle(message, attempt, result))) return;
+    this.#parts.onDelivered?.(result.outcome);
+    if (result.outcome === 'delivered' || result.outcome === 'removed') {
+      box.setbacks = 0;
+      this.nudge(box.workspaceId, 'answered'); // a slot is free
+    } else if (result.outcome !== 'interrupted') {
+      const now = this.#parts.waiting.add(box.workspaceId);
+      now.setbacks = Math.max(now.setbacks, box.setbacks) + 1;
+      this.#pause(now, reached ? pauseMs(now.setbacks) : UNREACHABLE_PAUSE_MS); // D4
+    }
+  }
+
+  #pause(box: Box, ms: number): void {
+    if (this.#stopping.signal.aborted) return;
+    clearTimeout(box.timer);
+    box.timer = setTimeout(() => this.nudge(box.workspaceId, 'unprompted'), ms);
+    box.timer.unref();
+  }
+
+  /** D5. `false`: it was not ours any more, or we are stopping. */
+  async #settle(message: WaitingMessage, attempt: number, result: Attempt): Promise<boolean> {
+    const { ledger, worker, newId, log } = this.#parts;
+    const decision = settle(message, { worker, attempt, result });
+    const commandId = `settle-${newId()}`;
+    const ends = result.outcome !== 'busy' && result.outcome !== 'interrupted';
+    for (let failures = 1; ; failures++) {
+      try {
+        const { facts } = await ledger.transact(
+          messages,
+          { id: message.messageId, commandId },
+          decision,
+          async (tx, { facts: stored }) => {
+            if (ends && stored.every(({ type }) => type !== 'a2a.requeued')) await release(tx, message.messageId);
+          },
+        );
+        if (facts.length === 0) log.warn({ messageId: message.messageId }, 'a message had been taken over by another worker');
+        return facts.length > 0;
+      } catch (error) {
+        if (failures === 1)
+          log.warn({ err: error, messageId: message.messageId }, 'the end of an attempt waits for the database');
+        if (failures > 3 && this.#stopping.signal.aborted) return false; // the next process takes it over
+        await sleep(retryMs(failures), new AbortController().signal);
+      }
+    }
+  }
+
+  /** The whole path again, with the stored caller and body. `reached`: the agent answered, or is there and busy. */
+  async #attempt(message: WaitingMessage): Promise<{ result: Attempt; reached: boolean }> {
+    const { admissions, reportDead } = this.#parts;
+    const caller: Caller = { source: message.source, id: message.callerId, name: message.callerId ?? '' };
+    const admission = await admissions.admit(caller, message.workspaceId);
+    if ('answer' in admission) {
+      // What could not be looked up says nothing about the message.
+      if (admission.answer === answers.unavailable || admission.answer === answers.lookupFailed)
+        return { result: { outcome: 'busy' }, reached: true };
+      if (admission.entry?.status === 'removed') return { result: { outcome: 'removed' }, reached: false };
+      return { result: failed(admission.answer.error), reached: false };
+    }
+    const { entry, endpoint } = admission;
+    const sent = await send(this.#parts, { entry, endpoint, body: message.body, limitMs: limitOf(caller, ''), direct: false });
+    switch (sent.kind) {
+      case 'reply':
+        return { result: this.#replied(message, entry.name || entry.workspaceId, sent), reached: true };
+      case 'broken':
+        // Its status says that it arrived: sending it again would double it (spec 2 §8.2).
+        if (sent.status < 300) return { result: { outcome: 'delivered', httpStatus: sent.status }, reached: true };
+        return { result: failed('failed to read agent response'), reached: true };
+      case 'busy':
+        return { result: sent.native ? failed(answers.nativeSession.error) : { outcome: 'busy' }, reached: true };
+      case 'stopped':
+        return { result: { outcome: 'interrupted' }, reached: false };
+      case 'dead':
+        reportDead(message.workspaceId, sent.detail);
+        return { result: failed(answers.restarting.error), reached: false };
+      case 'unreachable':
+        return { result: failed(answers.unreachable.error), reached: false };
+      case 'unsafe':
+        return { result: failed(answers.notCreated.error), reached: false };
+    }
+  }
+
+  /** What the canvas sent it still wants to see (spec README, choice 5); others asked for no row. */
+  #replied(
+    message: WaitingMessage,
+    name: string,
+    { status, body, whole, headersAfterMs }: Extract<Sent, { kind: 'reply' }>,
+  ): Attempt {
+    if (message.callerId === null) {
+      const { recorder, clock, newId, say } = this.#parts;
+      const reply = readReply(body, whole);
+      const at = clock.now();
+      const { method, workspaceId } = message;
+      recorder.row(
+        answeredRow(
+          {
+            id: newId(),
+            envelope: message,
+            name,
+            request: message.body,
+            durationMs: headersAfterMs,
+            createdUs: at.getTime() * 1000,
+          },
+          { response: reply.isJson ? reply.text : 'null', toolTrace: toolTraceOf(reply.json), upstreamStatus: status },
+        ),
+      );
+      if (status < 400) say(a2aResponse(workspaceId, reply, { method, durationMs: headersAfterMs, at }));
+    }
+    if (status < 300) return { outcome: 'delivered', httpStatus: status };
+    return failed(errorOf(body, whole, reasonPhrase(status)));
+  }
+}
+
+const failed = (error: string | null): Attempt => ({
+  outcome: 'error',
+  error: (error || 'unknown drain dispatch error').slice(0, 500).toWellFormed().replaceAll('\0', ''),
+});
+
+const STRENGTH: Readonly<Record<Prompt, number>> = { unprompted: 0, answered: 1, registered: 2, beat: 3 };
+const stronger = (a: Prompt | null, b: Prompt): Prompt => (a !== null && STRENGTH[a] >= STRENGTH[b] ? a : b);

@@ -1,0 +1,144 @@
+/**
+ * Puts a message into its workspace's mailbox, durably, before anybody is told that it is there (spec 2 §2.2).
+ *
+ *   Q1. At most one active message per workspace and key: who comes second gets the first one's id, and nothing new is stored.
+ *   Q2. No more than `maxDepth` wait for one workspace (I12); then the sender is told to come back.
+ *   Q3. Nothing waits for a removed workspace.
+ */
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import { storable } from '../activity/row.ts';
+import { drop, type Envelope, enqueue } from '../message/decisions.ts';
+import { messages } from '../message/message.ts';
+import { depthOf, waitingFor } from '../message/projections/mailbox.ts';
+import type { Parts } from '../parts.ts';
+
+const MAX_KEY = 200;
+const DROP_PAGE = 500;
+
+export interface Queued {
+  readonly queueId: string;
+  /** How many wait for the workspace, this one included. */
+  readonly depth: number;
+}
+
+export interface MailboxParts extends Pick<Parts, 'ledger' | 'directory' | 'log' | 'worker' | 'newId'> {
+  readonly maxDepth: number;
+  /** Something waits for the workspace now. */
+  readonly onWaiting: (workspaceId: string) => void;
+}
+
+export class Mailbox {
+  readonly #parts: MailboxParts;
+
+  constructor(parts: MailboxParts) {
+    this.#parts = parts;
+  }
+
+  /** `null`: it could not be queued. Never rejects: the sender is told that the agent is busy either way. */
+  async enqueue(envelope: Envelope, body: string, messageId: string | null): Promise<Queued | null> {
+    const { log, onWaiting } = this.#parts;
+    const key = messageId === null ? null : storableKey(messageId);
+    try {
+      if (this.#isRemoved(envelope.workspaceId)) return null; // Q3
+      const queued = await this.#store(envelope, body, key);
+      if (queued === null) return null;
+      onWaiting(envelope.workspaceId);
+      // Q3: removed in between; whoever heard of that first may have looked before this was there.
+      if (this.#isRemoved(envelope.workspaceId)) await this.dropAll(envelope.workspaceId);
+      return queued;
+    } catch (error) {
+      log.error({ err: error, workspaceId: envelope.workspaceId }, 'a message could not be queued');
+      return null;
+    }
+  }
+
+  async #store(envelope: Envelope, body: string, key: string | null): Promise<Queued | null> {
+    const { ledger, worker, log, maxDepth } = this.#parts;
+    const { messageId, workspaceId } = envelope;
+    for (let attempt = 1; ; attempt++) {
+      const { sequence, winner, depth } = await this.#look(workspaceId, key);
+      if (winner !== null) return { queueId: winner, depth }; // Q1
+      if (depth >= maxDepth) {
+        log.warn({ workspaceId, depth }, 'a mailbox is full');
+        return null; // Q2
+      }
+      let depthAfter = depth + 1;
+      try {
+        const decision = enqueue(envelope, { idempotencyKey: key, sequence: BigInt(sequence), worker });
+        const { facts } = await ledger.transact(messages, { id: messageId, commandId: 'enqueue' }, decision, async (tx) => {
+          await tx.db
+            .insertInto('messages')
+            .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, body })
+            .execute();
+          depthAfter = await depthOf(tx.db, workspaceId);
+        });
+        return facts.length > 0 ? { queueId: messageId, depth: depthAfter } : null;
+      } catch (error) {
+        // Somebody with the same key was quicker: look again.
+        if (!isKeyTaken(error) || attempt === 3) throw error;
+      }
+    }
+  }
+
+  /** The next place in the order of arrival, who holds the key, and how many wait: one look. */
+  async #look(workspaceId: string, key: string | null): Promise<{ sequence: string; winner: string | null; depth: number }> {
+    const { rows } = await sql<{ sequence: string; winner: string | null; depth: number }>`
+      select nextval('arrivals') as sequence,
+        (select message_id from messages where active and workspace_id = ${workspaceId} and idempotency_key = ${key}) as winner,
+        (select count(*)::int from mailbox where workspace_id = ${workspaceId} and status = 'queued') as depth
+    `.execute(this.#parts.ledger.db);
+    const [row] = rows;
+    if (!row) throw new Error('the database answered nothing');
+    return row;
+  }
+
+  /** Drops what waits for a workspace that is removed. What is being sent ends by itself. */
+  async dropAll(workspaceId: string): Promise<number> {
+    const { ledger, log, newId } = this.#parts;
+    let dropped = 0;
+    for (;;) {
+      const items = await waitingFor(ledger.db, workspaceId, DROP_PAGE);
+      let moved = 0;
+      for (const item of items) {
+        const { facts } = await ledger.transact(
+          messages,
+          { id: item.messageId, commandId: `drop-${newId()}` },
+          drop(item, 'workspace-removed'),
+          (tx) => release(tx, item.messageId),
+        );
+        moved += facts.length;
+      }
+      dropped += moved;
+      if (items.length < DROP_PAGE || moved === 0) break;
+    }
+    if (dropped > 0) log.info({ workspaceId, dropped }, 'dropped the messages of a removed workspace');
+    return dropped;
+  }
+
+  #isRemoved(workspaceId: string): boolean {
+    return this.#parts.directory.get(workspaceId)?.status === 'removed';
+  }
+}
+
+/** The message has ended: its key is free, and its body is needed no longer. */
+export const release = async (
+  tx: { query(text: string, values?: readonly unknown[]): Promise<unknown> },
+  messageId: string,
+): Promise<void> => {
+  await tx.query('update messages set active = false where message_id = $1', [messageId]);
+};
+
+/** A key as an index can hold it: what is too long or not storable is told apart by its hash. */
+function storableKey(messageId: string): string {
+  if (messageId.length <= MAX_KEY && storable(messageId) === messageId) return messageId;
+  return `sha256:${createHash('sha256').update(messageId, 'utf16le').digest('hex')}`;
+}
+
+function isKeyTaken(error: unknown): boolean {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    const { code, constraint } = current as { code?: unknown; constraint?: unknown };
+    if (code === '23505' && constraint === 'messages_active_key') return true;
+  }
+  return false;
+}

@@ -1,0 +1,48 @@
+/** What makes the proxy look into a mailbox: beats, registers, what other replicas say, and the table itself. */
+import type { BeatFeed } from '@molecule/bus';
+import type { Directory } from '@molecule/directory';
+import { workspacesWaitedFor } from '../message/projections/mailbox.ts';
+import type { Parts } from '../parts.ts';
+import type { Drains } from './drain.ts';
+import type { Mailbox } from './enqueue.ts';
+import type { Waiting } from './waiting.ts';
+
+export interface TriggerParts {
+  readonly beats: Pick<BeatFeed, 'onBeat'>;
+  readonly directory: Directory;
+  readonly waiting: Waiting;
+  readonly drains: Drains;
+  readonly touch: (workspaceId: string) => void;
+}
+
+/** Costs a look-up or two per beat and fact, as long as nothing waits for the workspace. */
+export function followReasonsToDrain({ beats, directory, waiting, drains, touch }: TriggerParts): void {
+  beats.onBeat(({ workspaceId, activeTasks }, { replayed }) => {
+    if (replayed) return;
+    touch(workspaceId);
+    if (!waiting.get(workspaceId)) return;
+    const entry = directory.get(workspaceId);
+    if (entry && activeTasks < entry.maxConcurrentTasks) drains.nudge(workspaceId, 'beat');
+  });
+  directory.onFact(({ type, workspaceId }) => {
+    if (type === 'a2a.queued' || type === 'a2a.requeued') waiting.add(workspaceId);
+    else if (type === 'workspace.registered') drains.nudge(workspaceId, 'registered');
+  });
+}
+
+/** Looks into the table: at the start, and in case something was missed. What waits for a removed workspace is dropped. */
+export async function seedWaiting({
+  ledger,
+  directory,
+  waiting,
+  drains,
+  mailbox,
+}: Pick<Parts, 'ledger' | 'directory'> & { waiting: Waiting; drains: Drains; mailbox: Mailbox }): Promise<void> {
+  for (const workspaceId of await workspacesWaitedFor(ledger.db)) {
+    if (directory.get(workspaceId)?.status === 'removed') await mailbox.dropAll(workspaceId);
+    else {
+      waiting.add(workspaceId);
+      drains.nudge(workspaceId, 'unprompted');
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/** The a2a-proxy, opened from the bottom up: what comes later may use what came before, and is closed before it. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { BeatFeed, followLive, LivePublisher } from '@molecule/bus';
+import { RuntimeCapabilities } from '@molecule/capabilities';
+import { openChassis } from '@molecule/chassis';
+import type { LiveEvent } from '@molecule/contracts';
+import { Directory } from '@molecule/directory';
+import { httpService, isUnavailable, type RunningService, serviceApp } from '@molecule/http';
+import { modeFromEnv, NetGuard } from '@molecule/net-guard';
+import { type Basics, modeOf, type Scope, sleep } from '@molecule/service';
+import { deleteOld } from './activity/retention.ts';
+import { activityRoutes } from './activity/routes.ts';
+import { Evidence } from './agent/agent.ts';
+import { auditRoutes } from './audit/routes.ts';
+import { Admissions } from './call/admission.ts';
+import { DirectCalls } from './call/direct.ts';
+import { Endpoints } from './call/endpoints.ts';
+import { Once } from './call/once.ts';
+import { a2aRoute } from './call/routes.ts';
+import { Targets } from './call/targets.ts';
+import { type Config, idleTimeout, inContainer, positive } from './config.ts';
+import type { Tables } from './database.ts';
+import { createDialled } from './dialled.ts';
+import { Drains } from './mailbox/drain.ts';
+import { Mailbox } from './mailbox/enqueue.ts';
+import { followReasonsToDrain, seedWaiting } from './mailbox/triggers.ts';
+import { Waiting } from './mailbox/waiting.ts';
+import { mailbox as mailboxProjection } from './message/projections/mailbox.ts';
+import { exposeMetrics } from './metrics.ts';
+import type { Parts } from './parts.ts';
+import { Recorder } from './record/recorder.ts';
+import { Workers } from './workers.ts';
+
+const MIGRATIONS = fileURLToPath(new URL('../../../migrations/a2a-proxy', import.meta.url));
+/** For the last records when the service stops; the database may be away. */
+const LAST_WORDS_MS = 3_000;
+const POOLS_EVERY_MS = 60_000;
+/** In case every other sign that something waits was missed. */
+const SEED_EVERY_MS = 60_000;
+
+export async function createA2aProxy(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
+  const { log, clock, newId, loops, metrics, instance } = basics;
+  const idle = idleTimeout(config.A2A_IDLE_TIMEOUT_SECONDS);
+  if (idle.warning) log.warn({ value: config.A2A_IDLE_TIMEOUT_SECONDS }, idle.warning);
+
+  const chassis = await openChassis<Tables>(
+    { service: 'a2a-proxy', migrations: MIGRATIONS, projections: [mailboxProjection] },
+    config,
+    basics,
+    scope,
+  );
+  const { bus, ledger } = chassis;
+  const directory = await scope.open(
+    () => Directory.open(bus, { service: 'a2a-proxy', instance, log, clock, signal: scope.signal }),
+    (open) => open.stop(),
+  );
+  chassis.addCheck('directory', () => directory.healthy());
+  const beats = await scope.open(
+    () => BeatFeed.open(bus, { log, signal: scope.signal }),
+    (open) => open.stop(),
+  );
+  const capabilities = new RuntimeCapabilities({ beats, directory, leaseMs: config.LIVENESS_LEASE_SECONDS * 1000, clock });
+
+  // What is heard of a workspace keeps its calls from counting as idle: facts, beats, and what services say live.
+  const targets = new Targets();
+  const touch = (workspaceId: string) => targets.touch(workspaceId, clock.monotonicMs());
+  directory.onFact(({ workspaceId }) => touch(workspaceId));
+  await scope.open(
+    () => followLive(bus, { log, onEvent: ({ workspaceId }) => touch(workspaceId) }),
+    (open) => open.stop(),
+  );
+  const live = await scope.open(
+    () => new LivePublisher(bus, 'a2a-proxy', { log }),
+    (open) => open.close(),
+  );
+  const say = (event: LiveEvent) => {
+    touch(event.workspaceId);
+    try {
+      live.say(event);
+    } catch (error) {
+      log.warn({ err: error, event: event.event }, 'a live event could not be written'); // nested too deep
+    }
+  };
+
+  const guard = new NetGuard({
+    mode: modeFromEnv(config, (message, deployMode) => log.warn({ deployMode }, message)),
+  });
+  const endpoints = await scope.open(
+    () => new Endpoints(guard, clock),
+    (open) => open.close(),
+  );
+  loops.every('pools', POOLS_EVERY_MS, () => endpoints.closeUnused());
+
+  const lost = { fenced: 0, refused: 0 };
+  const recorder = await scope.open(
+    () =>
+      new Recorder({
+        ledger,
+        log,
+        clock,
+        worker: instance,
+        say,
+        isUnavailable,
+        onLost: (what, count) => {
+          lost[what] += count;
+        },
+      }),
+    (open) => open.close(LAST_WORDS_MS),
+  );
+  chassis.addCheck('recorder', () => ({ ok: !recorder.isFull, detail: `${recorder.backlog} records wait to be written` }));
+
+  const waiting = new Waiting();
+  const workers: Workers = new Workers({
+    ledger,
+    log,
+    clock,
+    newId,
+    worker: instance,
+    leaseMs: config.A2A_WORKER_LEASE_SECONDS * 1000,
+    oldestOpenMs: () => recorder.oldestOpenMs,
+    isDelivering: (messageId) => drains.isRunning(messageId),
+    onRequeued: (workspaceId) => {
+      waiting.add(workspaceId);
+      drains.nudge(workspaceId, 'unprompted');
+    },
+  });
+  const { isAlive, reportDead } = new Evidence({ ledger, bus, log, clock, newId });
+  const parts: Parts = {
+    ledger,
+    directory,
+    capabilities,
+    endpoints,
+    targets,
+    recorder,
+    isAlive,
+    dialled: createDialled(bus, { inContainer: inContainer(config.MOLECULE_IN_DOCKER) ?? existsSync('/.dockerenv'), loops }),
+    say,
+    clock,
+    newId,
+    log,
+    mode: modeOf(config.MOLECULE_ENV),
+    worker: instance,
+    idleTimeoutMs: idle.ms,
+  };
+  const admissions = new Admissions(parts);
+  const mailbox = new Mailbox({ ...parts, maxDepth: config.A2A_MAILBOX_LIMIT, onWaiting: (id) => waiting.add(id) });
+  const drains: Drains = new Drains({ ...parts, admissions, waiting, holdsLease: () => workers.holdsLease(), reportDead });
+  const calls = new DirectCalls({
+    ...parts,
+    admissions,
+    mailbox,
+    once: new Once({ ledger, worker: instance, newId, isLive: (worker) => workers.isLive(worker) }),
+    onAnswered: (workspaceId) => drains.nudge(workspaceId, 'answered'),
+    reportDead,
+  });
+  exposeMetrics(metrics, { calls, targets, recorder, waiting, drains, lost });
+
+  await workers.renew();
+  const leaseStepMs = (config.A2A_WORKER_LEASE_SECONDS * 1000) / 3;
+  loops.every('lease', leaseStepMs, () => workers.renew());
+  loops.every('recovery', leaseStepMs, () => workers.recover());
+  chassis.addCheck('lease', () => ({
+    ok: workers.holdsLease(),
+    detail: workers.holdsLease() ? 'held' : 'could not be renewed in time',
+  }));
+  await scope.open(
+    () => waiting,
+    (open) => open.clear(),
+  );
+  await scope.open(
+    () => workers,
+    async (open) => {
+      await open.leave().catch((error: unknown) => log.warn({ err: error }, 'could not say goodbye; the lease will run out'));
+    },
+  );
+
+  chassis.hear(['workspace.removed'], async (facts) => {
+    for (const { workspaceId } of facts) await mailbox.dropAll(workspaceId);
+  });
+  followReasonsToDrain({ beats, directory, waiting, drains, touch });
+  loops.every('mailboxes', SEED_EVERY_MS, () => seedWaiting({ ledger, directory, waiting, drains, mailbox }), {
+    immediately: true,
+  });
+  directory.onGap(
+    () =>
+      void seedWaiting({ ledger, directory, waiting, drains, mailbox }).catch((error: unknown) =>
+        log.warn({ err: error }, 'mailboxes could not be listed'),
+      ),
+  );
+  const days = positive(config.ACTIVITY_RETENTION_DAYS, 7);
+  const hours = positive(config.ACTIVITY_CLEANUP_INTERVAL_HOURS, 6);
+  loops.every('retention', hours * 3_600_000, (signal) => deleteOld(ledger.db, { days, log, signal }));
+
+  let stopping = false;
+  const app = serviceApp(log);
+  activityRoutes(app, parts);
+  auditRoutes(app, parts);
+  const liveTokens = (workspaceId: string) => directory.liveTokens(workspaceId);
+  const raw = [a2aRoute({ calls, liveTokens, mode: parts.mode, log, isStopping: () => stopping })];
+  const running = await chassis.serve(httpService(app, raw), { beats });
+
+  // Closed first: nothing new is taken on, what is in flight gets its time, and what is left is told that it is over.
+  await scope.open(
+    () => drains,
+    async (open) => {
+      stopping = true;
+      open.stop();
+      const settled = Promise.all([calls.settled(), open.settled()]);
+      const late = new AbortController();
+      const grace = sleep(config.A2A_DRAIN_SECONDS * 1000, late.signal);
+      const inTime = await Promise.race([settled.then(() => true), grace.then(() => false)]);
+      late.abort();
+      if (!inTime) {
+        log.warn({ calls: targets.size }, 'ending calls that did not finish in time');
+        for (const dispatch of [...targets.all()]) dispatch.stop();
+        await settled;
+      }
+    },
+  );
+  return running;
+}
