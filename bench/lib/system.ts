@@ -58,15 +58,15 @@ export interface RawFact {
   readonly workspaceId: string;
 }
 
-/** Writes facts straight into the registry's log. */
-export async function appendRaw(databaseUrl: string, facts: readonly RawFact[]): Promise<void> {
+/** Writes facts straight into a service's log. */
+export async function appendRaw(databaseUrl: string, schema: 'registry' | 'a2a_proxy', facts: readonly RawFact[]): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   for (let from = 0; from < facts.length; from += 5_000) {
     const rows = facts.slice(from, from + 5_000).map((fact) => ({ ...fact, id: randomUUID(), command: randomUUID() }));
     await client.query(
-      `insert into registry.events (id, stream, version, type, schema, data, meta)
-       select id, stream, version, type, 1, data, jsonb_build_object('workspaceId', "workspaceId", 'commandId', command)
+      `insert into ${schema}.events (id, stream, version, type, schema, nth, data, meta, recorded_at)
+       select id, stream, version, type, 1, 1, data, jsonb_build_object('workspaceId', "workspaceId", 'commandId', command), now()
        from jsonb_to_recordset($1::jsonb) as fact(id uuid, stream text, version int, type text, data jsonb, "workspaceId" text, command text)`,
       [JSON.stringify(rows)],
     );

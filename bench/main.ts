@@ -1,0 +1,55 @@
+/** `npm run bench [-- <figure>…]`: measures, prints the table, and keeps it in bench/results/. See README.md for the method. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { a2aFigures } from './figures/a2a.ts';
+import { commitFigures } from './figures/commits.ts';
+import { drainFigures } from './figures/drain.ts';
+import { heartbeatFigures } from './figures/heartbeats.ts';
+import { embeddedFigures, startFigures } from './figures/start.ts';
+import { type Figure, table } from './lib/report.ts';
+import { Cluster } from './lib/system.ts';
+
+const QUARTETS = 5;
+const FLEETS = { small: 1_000, large: 100_000 } as const;
+const LONG_LOG = 500_000;
+
+/** Each group has a system of its own, so that none measures what another left behind. */
+const GROUPS = {
+  a2a: () => withCluster((cluster) => a2aFigures(cluster, QUARTETS)),
+  drain: () => withCluster(drainFigures),
+  commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),
+  heartbeats: () => withCluster((cluster) => heartbeatFigures(cluster, QUARTETS, FLEETS)),
+  start: () => withCluster((cluster) => startFigures(cluster, LONG_LOG)),
+  embedded: embeddedFigures,
+} as const satisfies Record<string, () => Promise<Figure[]>>;
+
+async function withCluster(measure: (cluster: Cluster) => Promise<Figure[]>): Promise<Figure[]> {
+  const cluster = await Cluster.start({ env: { LOG_LEVEL: 'warn' } });
+  try {
+    return await measure(cluster);
+  } finally {
+    await cluster.stop();
+  }
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in GROUPS));
+if (unknown.length > 0) {
+  console.error(`there is no figure ${unknown.join(', ')}; there are ${Object.keys(GROUPS).join(', ')}`);
+  process.exit(2);
+}
+
+const figures: Figure[] = [];
+for (const [name, measure] of Object.entries(GROUPS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.error(`measuring ${name} …`);
+  figures.push(...(await measure()));
+}
+const cores = cpus();
+const result = `Node ${process.version}, ${cores.length} × ${cores[0]?.model ?? 'unknown'}, load generator on the same machine.\n\n${table(figures)}\n`;
+console.log(result);
+const results = fileURLToPath(new URL('./results', import.meta.url));
+await mkdir(results, { recursive: true });
+await writeFile(`${results}/${wanted.length === 0 ? 'latest' : wanted.join('-')}.md`, result);
+process.exit(0);

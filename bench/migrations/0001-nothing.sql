@@ -1,0 +1,1 @@
+-- The bench has no tables of its own; the log's come with the event store.
