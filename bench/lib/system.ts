@@ -43,6 +43,7 @@ export async function seedWorkspaces(databaseUrl: string, gatewayUrl: string, co
   };
   await appendRaw(
     databaseUrl,
+    'registry',
     ids.map((id) => ({ stream: `workspace.${id}`, version: 1, type: 'workspace.created', data, workspaceId: id })),
   );
   const answer = await fetch(`${gatewayUrl}/admin/rebuild?service=registry`, { method: 'POST' });

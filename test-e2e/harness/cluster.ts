@@ -134,9 +134,11 @@ export class Cluster {
 
   /** The process ids of everything: services, broker, database. */
   pids(): number[] {
-    return [...this.#replicas.map(({ child }) => child?.pid), this.nats.pid, this.postgres.pid].filter(
-      (pid) => pid !== undefined,
-    );
+    return [...this.servicePids(), this.nats.pid, this.postgres.pid].filter((pid) => pid !== undefined);
+  }
+
+  servicePids(): number[] {
+    return this.#replicas.map(({ child }) => child?.pid).filter((pid) => pid !== undefined);
   }
 
   /** Ends the broker or the database at once; it comes back by itself, and this resolves when everybody can work again. */
