@@ -1,9 +1,12 @@
 /** The public surface of @molecule/testkit: real servers, agents that misbehave on command, time by hand, sentences. */
+export { type Agent, type AgentOptions, type Gate, type Received, startAgent } from './agent/agent.ts';
+export type { Behaviour } from './agent/behaviour.ts';
+export type { Answer, GatewayLink, GatewayLinkOptions } from './agent/gateway-link.ts';
 export { type Docker, type DockerState, dockerAvailable, dockerState } from './docker.ts';
 export { it } from './fixtures.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type NatsServer, withNats } from './own-nats.ts';
 export { type DatabaseServer, withPostgres } from './own-postgres.ts';
 export { scenario } from './scenario.ts';
-export { freePort } from './servers.ts';
+export { freePort, Missing, temporaryDir, testLog } from './servers.ts';
 export { type WaitOptions, waitFor } from './wait-for.ts';
