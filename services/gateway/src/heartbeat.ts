@@ -7,7 +7,7 @@
  *   H3. A beat of an unknown or removed workspace is answered and goes nowhere (I5).
  */
 import { Buffer } from 'node:buffer';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { type DirectoryEntry, HeartbeatBody, platformUnavailable, Refusal } from '@molecule/contracts';
 import { BodyError, type Listener, parseBody, readBody } from '@molecule/http';
 import type { EdgeMetrics } from './metrics.ts';
