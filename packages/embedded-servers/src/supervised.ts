@@ -53,6 +53,7 @@ export class Supervised {
   readonly #stopping = new AbortController();
   #child: ChildProcess | undefined;
   #mending: Promise<void> = Promise.resolve();
+  #deaths = 0;
 
   private constructor(program: Program) {
     this.#program = program;
@@ -107,7 +108,8 @@ export class Supervised {
       failed.reject(new Error(`${title} ended (${signal ?? `code ${code}`})`));
       if (!ready || this.#stopping.signal.aborted) return;
       log.error({ code, signal, logFile }, 'an embedded server died and is started again'); // S4
-      this.#mending = this.#mend(performance.now() - startedAt > SETTLED_MS ? 1 : 2);
+      if (performance.now() - startedAt > SETTLED_MS) this.#deaths = 0;
+      this.#mending = this.#mend();
     });
 
     try {
@@ -119,10 +121,10 @@ export class Supervised {
     ready = true;
   }
 
-  async #mend(firstAttempt: number): Promise<void> {
+  async #mend(): Promise<void> {
     const { signal } = this.#stopping;
-    for (let attempt = firstAttempt; !signal.aborted; attempt++) {
-      await delay(this.#pause(attempt), undefined, { signal }).catch(() => undefined);
+    while (!signal.aborted) {
+      await delay(this.#pause(++this.#deaths), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       try {
         await this.#launch();
@@ -131,7 +133,8 @@ export class Supervised {
       } catch (error) {
         const mark = this.pid === undefined ? undefined : markOf(this.pid);
         if (mark) await endProcess(mark, this.#program.stopSignal, STOP_WITHIN_MS);
-        if (!signal.aborted) this.#program.log.error({ err: error, attempt }, 'an embedded server could not be started again');
+        if (!signal.aborted)
+          this.#program.log.error({ err: error, deaths: this.#deaths }, 'an embedded server could not be started again');
       }
     }
   }
