@@ -21,7 +21,7 @@ const options: DockerBackendOptions = {
   docker,
   installation: randomUUID(),
   network: `molecule-test-${randomUUID().slice(0, 8)}`,
-  platformUrl: 'http://host.docker.internal:1',
+  platformUrl: async () => 'http://host.docker.internal:1',
   agentEnv: {},
   caps: { standard: caps, privileged: caps, full: caps },
   images: { nowhere: `molecule.invalid/${randomUUID().slice(0, 8)}:none` },

@@ -36,7 +36,9 @@ import {
 import { isConflict, isMissingImage, isNotFound, within } from './engine.ts';
 import { ensureImage, imageFor } from './images.ts';
 
-export interface DockerBackendOptions extends ContainerSettings {
+export interface DockerBackendOptions extends Omit<ContainerSettings, 'platformUrl'> {
+  /** Where agents reach the gateway; asked for at each start. */
+  readonly platformUrl: () => Promise<string>;
   readonly docker: Docker;
   /** Images of our own, by runtime. */
   readonly images: Readonly<Record<string, string>>;
@@ -64,19 +66,22 @@ export class DockerBackend implements Backend {
   }
 
   async start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome> {
-    const { installation, images, localImage, platform, network, log } = this.#options;
+    const { images, localImage, network, log } = this.#options;
     const prefix = id12(spec.workspaceId);
     let made: Docker.Container | undefined;
     try {
-      const given = images[spec.runtime] ?? (await localImage(spec.runtime, signal));
-      const image = given ?? imageFor(spec.runtime, images);
+      const local = images[spec.runtime] === undefined ? await localImage(spec.runtime, signal) : undefined;
+      const image = local ?? imageFor(spec.runtime, images);
+      // What was made here is made for this engine.
+      const platform = local === undefined ? this.#options.platform : undefined;
       const hostPort = onHostNetwork(spec, network) ? await freePort() : undefined;
       if (hostPort === undefined) await this.#ensureNetwork(network, signal);
       await this.#ensureVolume(configVolume(prefix), signal);
       if (spec.runtime === 'claude-code') await this.#ensureVolume(sessionVolume(prefix), signal);
       await this.#removeOurs(prefix, signal);
       await ensureImage(this.#docker, image, platform, log, signal);
-      const options = containerOptions(spec, image, { ...this.#options, installation }, hostPort);
+      const settings = { ...this.#options, platformUrl: await this.#options.platformUrl() };
+      const options = containerOptions(spec, image, settings, hostPort);
       made = await this.#create(prefix, { ...options, ...(platform === undefined ? {} : { platform }) }, spec.runtime, signal);
       await this.#fill(made, spec, signal);
       if (signal.aborted) throw aborted(signal);

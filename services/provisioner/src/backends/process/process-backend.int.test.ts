@@ -15,7 +15,7 @@ const root = await mkdtemp(join(tmpdir(), 'provisioner-'));
 const options: ProcessBackendOptions = {
   root,
   installation: randomUUID(),
-  platformUrl: 'http://127.0.0.1:1',
+  platformUrl: async () => 'http://127.0.0.1:1',
   agentEnv: { HEARTBEAT_INTERVAL_SECONDS: '1' },
   ownEnv: { PATH: process.env['PATH'], ADMIN_TOKEN: 'not for agents', DATABASE_URL: 'not for agents' },
   stopOnShutdown: true,

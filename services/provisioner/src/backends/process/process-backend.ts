@@ -29,7 +29,8 @@ export interface ProcessBackendOptions {
   /** `<MOLECULE_HOME>/workspaces` */
   readonly root: string;
   readonly installation: string;
-  readonly platformUrl: string;
+  /** Where agents reach the gateway; asked for at each start. */
+  readonly platformUrl: () => Promise<string>;
   /** Passed on to every agent, e.g. HEARTBEAT_INTERVAL_SECONDS. */
   readonly agentEnv: Readonly<Record<string, string>>;
   /** Where what may be inherited is taken from. */
@@ -89,6 +90,9 @@ export class ProcessBackend implements Backend {
     if (adapter === undefined) {
       return { outcome: 'failed', cause: new Error(`runtime ${spec.runtime} cannot run as a process, it needs Docker`) };
     }
+    if (spec.mount?.readOnly) {
+      return { outcome: 'failed', cause: new Error('a process cannot be kept from writing to its directory, that needs Docker') };
+    }
     try {
       return await this.#start(spec, adapter, signal);
     } catch (error) {
@@ -123,7 +127,7 @@ export class ProcessBackend implements Backend {
     try {
       child = spawn(process.execPath, [RUNTIME_MAIN, this.#marker(home.prefix)], {
         cwd: workspace,
-        env: this.#env(spec, home, workspace, adapter),
+        env: await this.#env(spec, home, workspace, adapter),
         detached: true, // P4
         stdio: ['ignore', log.descriptor, log.descriptor],
       });
@@ -236,8 +240,9 @@ export class ProcessBackend implements Backend {
     signalGroup(pid, 'SIGKILL');
   }
 
-  #env(spec: WorkloadSpec, home: AgentHome, workspace: string, adapter: string): Record<string, string> {
-    const { ownEnv, platformUrl, agentEnv } = this.#options;
+  async #env(spec: WorkloadSpec, home: AgentHome, workspace: string, adapter: string): Promise<Record<string, string>> {
+    const { ownEnv, agentEnv } = this.#options;
+    const platformUrl = await this.#options.platformUrl();
     const inherited = INHERITED.flatMap((name) => (ownEnv[name] === undefined ? [] : [[name, ownEnv[name]] as const]));
     return {
       ...Object.fromEntries(inherited),

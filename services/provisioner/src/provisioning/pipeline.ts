@@ -1,0 +1,71 @@
+/** From a blueprint to something that runs (spec 3 §1.10). It says what came of it; recording that is its caller's business. */
+import type { WorkspaceId, WorkspaceStatus } from '@molecule/contracts';
+import type { WorkloadSpec } from '../backends/backend.ts';
+import type { Parts } from '../parts.ts';
+import { type Blueprint, blueprintOf } from './blueprints.ts';
+import { seedFor } from './config-source.ts';
+import { FAILURES, type Failure } from './failures.ts';
+import { agentEnvironment } from './identity.ts';
+import { rotateToken } from './token.ts';
+
+export type Provisioned =
+  | { readonly kind: 'started'; readonly url: string }
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly cause: unknown }
+  /** Nobody wants it to run any more. */
+  | { readonly kind: 'moot' };
+
+/** I5: what is in any other status is not started, whoever asked for it earlier. */
+export const MAY_RUN: ReadonlySet<WorkspaceStatus> = new Set(['provisioning', 'online', 'degraded', 'offline']);
+
+/** `signal` bounds it as a whole. Never rejects. */
+export async function provision(
+  parts: Parts,
+  { workspaceId, run }: { workspaceId: WorkspaceId; run: number },
+  signal: AbortSignal,
+): Promise<Provisioned> {
+  try {
+    return await steps(parts, { workspaceId, run }, signal);
+  } catch (error) {
+    return { kind: 'failed', failure: FAILURES.start, cause: error };
+  }
+}
+
+async function steps(
+  parts: Parts,
+  { workspaceId, run }: { workspaceId: WorkspaceId; run: number },
+  signal: AbortSignal,
+): Promise<Provisioned> {
+  const { ledger, directory, backend, configsDir, awarenessUrl } = parts;
+  const entry = directory.get(workspaceId);
+  if (entry !== undefined && !MAY_RUN.has(entry.status)) return { kind: 'moot' };
+  const blueprint = await blueprintOf(ledger.db, workspaceId);
+  if (blueprint === undefined) throw new Error('nobody said what this workspace is made of');
+
+  // After the first start the volume is what its user made of it: a template that has gone since is no reason to fail.
+  const seed = (await seedFor(blueprint, configsDir)) ?? (run === 1 ? undefined : []);
+  if (seed === undefined) {
+    return { kind: 'failed', failure: FAILURES.noConfig(workspaceId), cause: new Error('the template has no config.yaml') };
+  }
+  const token = await rotateToken(parts, { workspaceId, run, signal });
+  if (token.kind === 'unwanted') return { kind: 'moot' };
+  signal.throwIfAborted();
+  const spec: WorkloadSpec = {
+    workspaceId,
+    runtime: blueprint.runtime,
+    tier: blueprint.tier,
+    env: agentEnvironment(blueprint, { workspaceId, awarenessUrl, given: {} }),
+    seed,
+    files: token.files,
+    mount: mountOf(blueprint, parts.workspaceDir),
+  };
+  const started = await backend.start(spec, signal);
+  return started.outcome === 'started'
+    ? { kind: 'started', url: started.url }
+    : { kind: 'failed', failure: FAILURES.start, cause: started.cause };
+}
+
+/** Spec 3 §1.7: with access `none`, the default, a directory of the host is not mounted. */
+const mountOf = ({ workspaceDir, workspaceAccess }: Blueprint, fallback: string): WorkloadSpec['mount'] => {
+  const hostPath = workspaceDir || fallback;
+  return hostPath === '' || workspaceAccess === 'none' ? null : { hostPath, readOnly: workspaceAccess === 'read_only' };
+};

@@ -1,0 +1,99 @@
+/** What the provisioner does because of what it hears, and what it finds undone when it comes to lead. */
+import type { DeliveredFact } from '@molecule/bus';
+import { type FactType, id12, WorkspaceId } from '@molecule/contracts';
+import { containers } from '../container/container.ts';
+import { takeOn, takeOver } from '../container/decisions.ts';
+import { workloadsIn } from '../container/projections/container-list.ts';
+import type { Parts } from '../parts.ts';
+import { hearBlueprint } from './blueprints.ts';
+import { MAY_RUN } from './pipeline.ts';
+import type { Runs } from './runs.ts';
+
+export const HEARD: readonly FactType[] = ['workspace.created', 'workspace.changed', 'workspace.status', 'workspace.removed'];
+
+const LOOK_LIMIT_MS = 10_000;
+
+/** Takes on what is to be done, durably, and returns; the doing is not waited for. */
+export async function react(parts: Parts, runs: Runs, facts: readonly DeliveredFact[], leading: AbortSignal): Promise<void> {
+  for (const fact of facts) {
+    const workspaceId = WorkspaceId.parse(fact.workspaceId);
+    switch (fact.type) {
+      case 'workspace.created':
+        await hearBlueprint(parts.ledger.db, fact);
+        if (fact.data.status === 'provisioning' && !fact.data.external && fact.data.runtime !== 'external') {
+          await begin(parts, runs, { workspaceId, version: fact.version, factId: fact.id }, leading);
+        }
+        break;
+      case 'workspace.changed':
+        await hearBlueprint(parts.ledger.db, fact);
+        break;
+      case 'workspace.status':
+        if (fact.data.to === 'provisioning') {
+          await begin(parts, runs, { workspaceId, version: fact.version, factId: fact.id }, leading);
+        }
+        break;
+      case 'workspace.removed':
+        await hearBlueprint(parts.ledger.db, fact);
+        // Whoever removed it asked for this already; here it is made sure of, and not waited for.
+        void runs.stop(id12(workspaceId), workspaceId, { removeVolume: true, commandId: `removed-${fact.id}` }).catch(() => {});
+        break;
+    }
+  }
+}
+
+async function begin(
+  { ledger, directory, backend }: Parts,
+  runs: Runs,
+  { workspaceId, version, factId }: { workspaceId: WorkspaceId; version: number; factId: string },
+  leading: AbortSignal,
+): Promise<void> {
+  if (backend.name === 'none') return; // the registry has said so already
+  const entry = directory.get(workspaceId);
+  // An old fact, heard late: what came after it counts.
+  if (entry !== undefined && entry.version > version && entry.status !== 'provisioning') return;
+  const command = { id: workspaceId, commandId: `provision-${factId}` };
+  const { facts } = await ledger.transact(containers, command, takeOn({ workspaceId, backend: backend.name }));
+  const run = facts.flatMap((fact) => (fact.type === 'container.starting' ? [fact.data.run] : []))[0];
+  const { state } = await ledger.load(containers, workspaceId);
+  // A repeat of what was taken on before, and has ended since, begins nothing.
+  if (run !== undefined && state.phase === 'starting' && state.run === run) runs.begin(workspaceId, run, leading);
+}
+
+/** Starts that were taken on and never ended: whoever had them is gone (I6: the same names, so at most one container). */
+export async function recover(parts: Parts, runs: Runs, leading: AbortSignal): Promise<void> {
+  for (const { workspaceId, run } of await workloadsIn(parts.ledger.db, 'starting')) {
+    await beginAgain(parts, runs, { workspaceId, run, why: 'recover' }, leading);
+  }
+}
+
+/** What should run and does not: agents that ended with the platform, or with the machine. */
+export async function reconcile(parts: Parts, runs: Runs, leading: AbortSignal): Promise<void> {
+  const { ledger, directory, backend } = parts;
+  if (backend.name === 'none') return;
+  for (const { workspaceId, run } of await workloadsIn(ledger.db, 'running')) {
+    const entry = directory.get(workspaceId);
+    if (entry === undefined) continue; // not known is not unwanted (I8)
+    const prefix = id12(workspaceId);
+    if (entry.status === 'removed') {
+      void runs.stop(prefix, workspaceId, { removeVolume: true, commandId: `reconcile-${workspaceId}-${run}` }).catch(() => {});
+      continue;
+    }
+    if (!MAY_RUN.has(entry.status)) continue;
+    const { running, certain } = await backend.isRunning(prefix, AbortSignal.timeout(LOOK_LIMIT_MS));
+    if (!running && certain) await beginAgain(parts, runs, { workspaceId, run, why: 'reconcile' }, leading);
+  }
+}
+
+async function beginAgain(
+  { ledger, backend, log }: Parts,
+  runs: Runs,
+  { workspaceId, run, why }: { workspaceId: WorkspaceId; run: number; why: 'recover' | 'reconcile' },
+  leading: AbortSignal,
+): Promise<void> {
+  const command = { id: workspaceId, commandId: `${why}-${workspaceId}-${run}` };
+  const { facts } = await ledger.transact(containers, command, takeOver({ workspaceId, run, backend: backend.name }));
+  const [fact] = facts;
+  if (fact?.type !== 'container.starting') return;
+  log.info({ workspaceId, run: fact.data.run, why }, 'a workload is started again');
+  runs.begin(workspaceId, fact.data.run, leading);
+}

@@ -1,0 +1,120 @@
+/** The provisioner, opened from the bottom up: what comes later may use what came before, and is closed before it. */
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { consumeFacts } from '@molecule/bus';
+import { openChassis } from '@molecule/chassis';
+import { Directory } from '@molecule/directory';
+import { isUnavailable, whileLeading } from '@molecule/event-store';
+import { httpService, type RunningService, serviceApp } from '@molecule/http';
+import { type Basics, Counter, Histogram, type Scope } from '@molecule/service';
+import { openBackend } from './backends/choose.ts';
+import type { Config } from './config.ts';
+import { containerList } from './container/projections/container-list.ts';
+import type { Tables } from './database.ts';
+import { installationOf } from './installation.ts';
+import type { Parts } from './parts.ts';
+import { HEARD, react, reconcile, recover } from './provisioning/reactions.ts';
+import { Runs } from './provisioning/runs.ts';
+import { serveRequests } from './requests.ts';
+
+const MIGRATIONS = fileURLToPath(new URL('../../../migrations/provisioner', import.meta.url));
+const TEMPLATES = fileURLToPath(new URL('../../../workspace-templates', import.meta.url));
+const CONSUMER_PULSE_MS = 10_000;
+const TEND_EVERY_MS = 60_000;
+
+export interface ProvisionerOptions {
+  /** In one process with the gateway: its port, once it listens. */
+  readonly gatewayPort?: () => number | Promise<number>;
+}
+
+export async function createProvisioner(
+  config: Config,
+  basics: Basics,
+  scope: Scope,
+  { gatewayPort = () => config.GATEWAY_PORT }: ProvisionerOptions = {},
+): Promise<RunningService> {
+  const { log, clock, loops, instance, metrics } = basics;
+  const chassis = await openChassis<Tables>(
+    { service: 'provisioner', migrations: MIGRATIONS, projections: [containerList] },
+    config,
+    basics,
+    scope,
+  );
+  const { bus, ledger, requests } = chassis;
+
+  const directory = await scope.open(
+    () => Directory.open(bus, { service: 'provisioner', instance, log, clock, signal: scope.signal }),
+    (open) => open.stop(),
+  );
+  chassis.addCheck('directory', () => directory.healthy());
+  const installation = config.MOLECULE_INSTALLATION ?? (await installationOf(resolve(config.MOLECULE_HOME)));
+  const backend = await scope.open(
+    () => openBackend({ config, installation, gatewayPort, log }),
+    (open) => open.shutdown(),
+  );
+  chassis.addCheck('backend', () => backend.healthy());
+
+  const parts: Parts = {
+    bus,
+    ledger,
+    directory,
+    backend,
+    installation,
+    configsDir: config.CONFIGS_DIR || TEMPLATES,
+    awarenessUrl: config.AWARENESS_URL,
+    workspaceDir: config.WORKSPACE_DIR,
+    log,
+  };
+  const runs = await scope.open(
+    () => new Runs(parts, { atOnce: config.PROVISION_CONCURRENCY, onEnd: measured(metrics) }),
+    (open) => open.close(),
+  );
+  serveRequests(requests, parts, runs);
+
+  let reconciled = false;
+  loops.supervise('facts', CONSUMER_PULSE_MS, (signal, tick) =>
+    whileLeading({
+      ledger,
+      key: 'provisioner.facts',
+      log,
+      signal,
+      task: async (leading) => {
+        await recover(parts, runs, leading);
+        if (!reconciled) await reconcile(parts, runs, leading);
+        reconciled = true;
+        const handle = (facts: Parameters<typeof react>[2]) => react(parts, runs, facts, leading);
+        await consumeFacts(bus, {
+          consumer: 'provisioner',
+          log,
+          signal: leading,
+          types: HEARD,
+          handle,
+          tick,
+          isPassing: isUnavailable,
+        });
+      },
+    }),
+  );
+  loops.every('backend-housekeeping', TEND_EVERY_MS, (signal) => backend.tend(signal));
+  return await chassis.serve(httpService(serviceApp(log)));
+}
+
+function measured(metrics: Basics['metrics']): (outcome: 'started' | 'failed' | 'given-up', seconds: number) => void {
+  const registers = [metrics];
+  const starts = new Counter({
+    name: 'molecule_workload_starts_total',
+    help: 'Starts of workloads that have ended, by what came of them.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const duration = new Histogram({
+    name: 'molecule_workload_start_seconds',
+    help: 'How long starts of workloads took, in seconds.',
+    buckets: [0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180],
+    registers,
+  });
+  return (outcome, seconds) => {
+    starts.inc({ outcome });
+    if (outcome === 'started') duration.observe(seconds);
+  };
+}
