@@ -20,6 +20,14 @@ const admin = contextOf({ kind: 'admin' }, { adminTokenSet: true });
 const rawRoutes: RawRoute[] = [
   {
     method: 'POST',
+    path: '/raw/strict',
+    pattern: /^\/raw\/strict$/,
+    async handle(req, res) {
+      sendJson(res, (await readBody(req, { maxBytes: 1000 })).length);
+    },
+  },
+  {
+    method: 'POST',
     path: '/raw/:id',
     pattern: /^\/raw\/([^/]+)$/,
     authClass: 'none',
@@ -157,6 +165,21 @@ describe('raw routes', () => {
   it('break off an answer that fails half-way', async () => {
     const { url } = await start();
     await expect(send(`${url}/raw/half`)).rejects.toThrow();
+  });
+
+  it('refuse a body they could not read, and say nothing of a client that has gone', async () => {
+    const { url, port, lines } = await start();
+    expect(await post(`${url}/raw/strict`, 'x'.repeat(2_000))).toMatchObject({
+      status: 400,
+      text: '{"error":"failed to read request body"}',
+    });
+    const socket = connect(port, '127.0.0.1');
+    socket.write('POST /raw/strict HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nhalf');
+    await once(socket, 'ready');
+    socket.end().resume();
+    await once(socket, 'close');
+    expect(await send(`${url}/who`)).toMatchObject({ status: 200 });
+    expect(lines).toEqual([]);
   });
 
   it('may cut an excess of body instead of refusing it', async () => {

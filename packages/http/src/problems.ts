@@ -5,6 +5,7 @@ import type { Log } from '@molecule/service';
 import type { Context, ErrorHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { BodyError } from './body.ts';
 import type { WithContext } from './context.ts';
 
 const STATUS = {
@@ -31,6 +32,8 @@ export const problem = {
   invalidWorkspaceToken: () => new Refusal('unauthenticated', 'invalid workspace auth token'),
   invalidWorkspaceId: () => new Refusal('invalid', 'invalid workspace ID'),
   invalidRequestBody: () => new Refusal('invalid', 'invalid request body'),
+  /** Spec 2 §1.1 step 1. */
+  unreadableBody: () => new Refusal('invalid', 'failed to read request body'),
   workspaceNotFound: () => new Refusal('not-found', 'workspace not found'),
   platformUnavailable,
 } as const;
@@ -65,6 +68,7 @@ interface Wire {
 /** What a thrown value looks like on the wire. Everything that is not a refusal is logged here; its text stays inside. */
 function toWire(error: unknown, log: Log): Wire {
   if (error instanceof Refusal) return refusalToWire(error);
+  if (error instanceof BodyError) return refusalToWire(problem.unreadableBody());
   if (isUnavailable(error)) {
     log.warn({ err: error }, 'a request met a dependency that is not there');
     return refusalToWire(platformUnavailable(error));

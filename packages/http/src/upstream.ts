@@ -78,7 +78,7 @@ export class Upstream {
       }
     } catch (error) {
       if (error instanceof BodyError && error.reason === 'aborted') return;
-      sendError(res, error instanceof BodyError ? new Refusal('invalid', 'failed to read request body') : error, this.#log);
+      sendError(res, error, this.#log);
     }
   }
 
@@ -112,6 +112,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#res = res;
     this.#abortable = method === 'GET' || method === 'HEAD';
     this.#onReached = onReached;
+    this.#clientGone = res.destroyed;
     res.on('drain', this.#onDrain).on('close', this.#onClose);
   }
 
