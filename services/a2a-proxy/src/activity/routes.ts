@@ -11,9 +11,8 @@ const MAX_LIMIT = 500;
 export function activityRoutes(app: Hono<WithContext>, { ledger }: Pick<Parts, 'ledger'>): Hono<WithContext> {
   return app.get('/workspaces/:id/activity', auth.workspace, async (c) => {
     const id = c.req.param('id');
-    const source = c.req.query('source') || null;
-    if (source !== null && source !== 'canvas' && source !== 'agent')
-      throw new Refusal('invalid', "source must be 'canvas' or 'agent'");
+    const source = sourceOf(c.req.query('source') ?? '');
+    if (source === undefined) throw new Refusal('invalid', "source must be 'canvas' or 'agent'");
     if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
     const query = { type: c.req.query('type') || null, source, limit: limitOf(c.req.query('limit') ?? '') };
     const page = await activityPage(ledger.db, id, query).catch((error: unknown) => {
@@ -30,3 +29,9 @@ export function limitOf(text: string): number {
   const value = /^\+?\d+$/.test(text) ? Number(text) : 0;
   return value > 0 ? Math.min(value, MAX_LIMIT) : DEFAULT_LIMIT;
 }
+
+/** `undefined`: no source that there is. */
+const sourceOf = (text: string): 'canvas' | 'agent' | null | undefined => {
+  if (text === '') return null;
+  return text === 'canvas' || text === 'agent' ? text : undefined;
+};

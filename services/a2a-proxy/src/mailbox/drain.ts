@@ -8,7 +8,7 @@
  *   D4. After a setback nobody asks again at once: only a beat, an answer, or a growing pause brings the next try.
  *   D5. An attempt ends in the log before the next one begins; while the database is away it is said again and again.
  */
-import { isUnavailable } from '@molecule/http';
+import { isUnavailable } from '@molecule/event-store';
 import { backoff, sleep } from '@molecule/service';
 import { answeredRow } from '../activity/row.ts';
 import type { Admissions } from '../call/admission.ts';
