@@ -92,7 +92,8 @@ export const FOLLOW: pg.QueryConfig = {
       transaction_id < pg_snapshot_xmin(pg_current_snapshot()) as settled
     from events
     where (transaction_id, position) > ($1::text::xid8, $2::bigint)
-    order by transaction_id, position
+    -- The columns, not the texts of the same names above.
+    order by events.transaction_id, events.position
     limit $3`,
 };
 
