@@ -28,8 +28,13 @@ export function table(rows: readonly (readonly string[])[], indent = '  '): stri
 /** Text of others on one line of ours: control characters are shown, not obeyed. */
 export const oneLine = (text: string, max = 200): string => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
-  const plain = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (char) => JSON.stringify(char).slice(1, -1));
+  const plain = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, escaped);
   return plain.length > max ? `${plain.slice(0, max - 1)}…` : plain;
+};
+
+const escaped = (char: string): string => {
+  const json = JSON.stringify(char).slice(1, -1);
+  return json === char ? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}` : json;
 };
 
 export const count = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;

@@ -1,0 +1,244 @@
+/** The commands against a server that answers as the gateway does, over real HTTP and a real socket. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { SERVICES } from '@molecule/contracts';
+import { it as base, freePort, waitFor } from '@molecule/testkit';
+import { describe, expect } from 'vitest';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { main } from './cli.ts';
+import { recorded } from './testing/terminal.ts';
+
+const TOKEN = 'root';
+
+/** Answers by path; only to who brings the token. */
+class Platform {
+  readonly answers = new Map<string, unknown>();
+  readonly asked: string[] = [];
+  readonly sockets = new Set<WebSocket>();
+  port = 0;
+  #server: Server | undefined;
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async start(port = 0): Promise<void> {
+    const server = createServer((request, response) => this.#answer(request, response));
+    const upgrades = new WebSocketServer({ noServer: true });
+    server.on('upgrade', (request, socket, head) => {
+      if (!this.#knows(request)) return void socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
+      upgrades.handleUpgrade(request, socket, head, (websocket) => {
+        this.sockets.add(websocket);
+        websocket.once('close', () => this.sockets.delete(websocket));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    this.port = (server.address() as AddressInfo).port;
+    this.#server = server;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    for (const socket of this.sockets) socket.terminate();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  say(frame: unknown): void {
+    for (const socket of this.sockets) socket.send(JSON.stringify(frame));
+  }
+
+  #knows({ headers }: IncomingMessage): boolean {
+    return headers.authorization === `Bearer ${TOKEN}`;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const path = request.url ?? '';
+    this.asked.push(`${request.method} ${path}`);
+    const answer = this.answers.get(path);
+    if (!this.#knows(request)) response.writeHead(401).end('{"error":"admin auth required"}');
+    else if (answer === undefined) response.writeHead(404).end('404 page not found');
+    else if (typeof answer === 'string') response.writeHead(503).end(answer);
+    else response.end(JSON.stringify(answer));
+  }
+}
+
+const it = base.extend('platform', async ({ task: _ }, { onCleanup }) => {
+  const platform = new Platform();
+  await platform.start();
+  onCleanup(() => platform.stop());
+  return platform;
+});
+
+/** Runs a command as somebody who knows the token. */
+async function molecule(platform: Platform, ...args: string[]) {
+  const terminal = recorded({ MOLECULE_URL: platform.url, ADMIN_TOKEN: TOKEN });
+  return { code: await main(args, terminal), out: terminal.lines, notes: terminal.notes };
+}
+
+const services = (broken?: string) =>
+  SERVICES.map((service) => ({
+    service,
+    instance: `${service}-1`,
+    ready: service !== broken,
+    checks: { bus: { ok: service !== broken, detail: service === broken ? 'gone' : 'NATS 2.9.10' } },
+    loops: {},
+  }));
+
+describe('molecule status', () => {
+  it('is content when all six are ready', async ({ platform }) => {
+    platform.answers.set('/admin/health', services());
+    const { code, out } = await molecule(platform, 'status');
+    expect(code).toBe(0);
+    expect(out.join('\n')).toContain('Everything is ready.');
+  });
+
+  it('is not when one is missing or in trouble, also for programs', async ({ platform }) => {
+    platform.answers.set('/admin/health', services('sweeper'));
+    expect((await molecule(platform, 'status')).code).toBe(1);
+    const { code, out } = await molecule(platform, 'status', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(out.join(''))).toMatchObject({ url: platform.url, ready: false, services: { length: 6 } });
+    platform.answers.set('/admin/health', services().slice(0, 5));
+    expect((await molecule(platform, 'status')).code).toBe(1);
+  });
+
+  it('says what keeps it from knowing', async ({ platform }) => {
+    const said = async (env: Record<string, string>, ...args: string[]) => {
+      const terminal = recorded(env);
+      expect(await main(['status', ...args], terminal)).toBeGreaterThan(0);
+      expect(terminal.lines).toEqual([]);
+      return terminal.notes.join('\n');
+    };
+    expect(await said({}, '--url', platform.url)).toContain('Set ADMIN_TOKEN');
+    expect(await said({ ADMIN_TOKEN: 'wrong' }, '--url', platform.url)).toContain('does not accept this ADMIN_TOKEN');
+    expect(await said({ MOLECULE_URL: `http://127.0.0.1:${await freePort()}` })).toMatch(/Nothing listens at .*npm start/);
+    expect(await said({ MOLECULE_URL: 'molecule' })).toContain('not an http address');
+    expect(await said({ ADMIN_TOKEN: TOKEN }, '--url', platform.url)).toContain('is it Molecule');
+    platform.answers.set('/admin/health', { not: 'a list' });
+    expect(await said({ ADMIN_TOKEN: TOKEN }, '--url', platform.url)).toContain('something else than expected');
+    platform.answers.set('/admin/health', '{"error":"platform datastore unavailable"}');
+    expect(await said({ ADMIN_TOKEN: TOKEN }, '--url', platform.url)).toContain(
+      'cannot answer now: platform datastore unavailable',
+    );
+  });
+});
+
+describe('molecule rebuild', () => {
+  const projection = { projection: 'p', table: 't', rows: 1, missing: 0, unexpected: 0, examples: [] };
+  const result = (check: boolean, missing = 0) => ({
+    check,
+    reports: [{ service: 'registry', facts: 2, projections: [{ ...projection, missing }] }],
+    failed: [],
+  });
+
+  it('asks for what was wanted, and fails on a difference', async ({ platform }) => {
+    platform.answers.set('/admin/rebuild?check=1&service=registry', result(true));
+    expect((await molecule(platform, 'rebuild', '--check', '--service', 'registry')).code).toBe(0);
+    platform.answers.set('/admin/rebuild?check=1', result(true, 1));
+    expect((await molecule(platform, 'rebuild', '--check')).code).toBe(1);
+    platform.answers.set('/admin/rebuild', result(false, 1));
+    expect((await molecule(platform, 'rebuild')).code).toBe(0);
+    platform.answers.set('/admin/rebuild', { ...result(false), failed: [{ service: 'sweeper', error: 'no answer' }] });
+    expect((await molecule(platform, 'rebuild', '--json')).code).toBe(1);
+    expect(platform.asked.every((line) => line.startsWith('POST /admin/rebuild'))).toBe(true);
+  });
+});
+
+describe('molecule audit', () => {
+  const sums = { accepted: 2, completed: 1, failed: 0, dropped: 0, open: 1, byOutcome: {}, unbalanced: [] };
+
+  it('fails when a message did not end once', async ({ platform }) => {
+    platform.answers.set('/admin/audit', { ...sums, balanced: true });
+    expect((await molecule(platform, 'audit')).code).toBe(0);
+    platform.answers.set('/admin/audit', { ...sums, balanced: false, unbalanced: ['m1'] });
+    const { code, out } = await molecule(platform, 'audit');
+    expect(code).toBe(1);
+    expect(out.join('\n')).toContain('m1');
+  });
+});
+
+describe('molecule events', () => {
+  const time = (n: number) => new Date(Date.UTC(2026, 10, 22, 12, 0, n)).toISOString();
+  const row = (n: number, workspace_id: string | null = 'w') => ({
+    id: `e${n}`,
+    event_type: 'WORKSPACE_ONLINE',
+    workspace_id,
+    payload: { n },
+    created_at: time(n),
+  });
+  const frame = (n: number, workspace_id = 'w') => ({
+    event: 'WORKSPACE_ONLINE',
+    workspace_id,
+    timestamp: time(n),
+    payload: { n },
+  });
+  const shown = (lines: readonly string[]) => lines.map((line) => JSON.parse(line).payload.n);
+
+  it('tells the log, oldest first', async ({ platform }) => {
+    platform.answers.set('/events', [row(3), row(2, null), row(1)]);
+    const { code, out } = await molecule(platform, 'events', '--json');
+    expect(code).toBe(0);
+    expect(shown(out)).toEqual([1, 2, 3]);
+    platform.answers.set('/events/w', [row(3)]);
+    expect(shown((await molecule(platform, 'events', '--json', '--workspace', 'W')).out)).toEqual([3]);
+  });
+
+  it('V1, V2: follows, each event once, also across a lost connection', async ({ platform }) => {
+    platform.answers.set('/events', [row(2), row(1)]);
+    const terminal = recorded({ MOLECULE_URL: platform.url, ADMIN_TOKEN: TOKEN });
+    const running = main(['events', '--follow', '--json'], terminal);
+    const printed = (count: number) => waitFor(() => terminal.lines.length >= count, { what: `${count} events` });
+    await printed(2);
+    platform.say(frame(2));
+    platform.say({ not: 'a frame' });
+    platform.say(frame(3));
+    await printed(3);
+
+    const { port } = platform;
+    await platform.stop();
+    platform.answers.set('/events', [row(4), row(3), row(2)]);
+    await waitFor(() => terminal.notes.length > 0, { what: 'the loss to be noticed' });
+    await platform.start(port);
+    await printed(4);
+    platform.say(frame(5));
+    await printed(5);
+    expect(shown(terminal.lines)).toEqual([1, 2, 3, 4, 5]);
+    expect(terminal.notes).toContain('connected again');
+    terminal.interrupt();
+    expect(await running).toBe(0);
+  });
+
+  it('says so when it cannot begin', async ({ platform }) => {
+    const refused = recorded({ MOLECULE_URL: platform.url });
+    expect(await main(['events', '--follow'], refused)).toBe(1);
+    expect(refused.notes.join()).toContain('Set ADMIN_TOKEN');
+    const nowhere = recorded({ MOLECULE_URL: `http://127.0.0.1:${await freePort()}` });
+    expect(await main(['events', '--follow'], nowhere)).toBe(1);
+    expect(nowhere.notes.join()).toContain('npm start');
+  });
+});
+
+describe('molecule doctor', () => {
+  it('examines this machine, and changes nothing', async ({ platform }) => {
+    const terminal = recorded({
+      PATH: process.env['PATH'],
+      PORT: String(platform.port),
+      NATS_URL: 'nats://x',
+      DATABASE_URL: 'x',
+    });
+    expect(await main(['doctor', '--json'], terminal)).toBe(1);
+    const findings = JSON.parse(terminal.lines.join(''));
+    const states = Object.fromEntries(findings.map(({ name, state }: { name: string; state: string }) => [name, state]));
+    expect(states).toMatchObject({ Node: 'ok', 'nats-server': 'ok', PostgreSQL: 'ok', port: 'bad' });
+    expect(findings.find(({ name }: { name: string }) => name === 'port').mend).toBe('PORT=0 npm start');
+  });
+
+  it('calls the process backend what it is', async () => {
+    const terminal = recorded({ PROVISIONER_BACKEND: 'process' });
+    await main(['doctor'], terminal);
+    expect(terminal.lines.join('\n')).toMatch(/note +backend +the process backend, no isolation/);
+  });
+});
