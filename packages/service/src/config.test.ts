@@ -88,6 +88,18 @@ describe('reading the configuration', () => {
   });
 });
 
+describe('addresses of services', () => {
+  const Urls = z.object({ REGISTRY_URL: configPieces.serviceUrls('http://127.0.0.1:8081') });
+
+  it('are read as a list', () => {
+    expect(readConfig(Urls, {}).REGISTRY_URL).toEqual(['http://127.0.0.1:8081']);
+    expect(readConfig(Urls, { REGISTRY_URL: 'http://a:1, https://b' }).REGISTRY_URL).toEqual(['http://a:1', 'https://b']);
+    expect(() => readConfig(Urls, { REGISTRY_URL: 'http://a:1,b:2' })).toThrow(
+      'REGISTRY_URL: got "http://a:1,b:2"; allowed: a URL such as',
+    );
+  });
+});
+
 describe('the mode', () => {
   it.each([
     [undefined, 'default'],
