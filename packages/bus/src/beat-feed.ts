@@ -129,7 +129,10 @@ export class BeatFeed {
       this.#drop(message);
       return;
     }
-    if (this.#isNew(beat, LIVE)) this.#tell(beat, LIVE, this.#listening);
+    if (this.#isNew(beat, LIVE)) {
+      this.#retained?.set(beat.workspaceId, beat);
+      this.#tell(beat, LIVE, this.#listening);
+    }
     if (this.#marks.heard(beat.gateway, beat.seq)) {
       this.#bus.counts.beatGaps++;
       void this.#replay('beats are missing');
@@ -141,6 +144,7 @@ export class BeatFeed {
     const beat = parseBeat(message.string());
     if (!beat) return;
     const isNew = this.#isNew(beat, REPLAYED);
+    if (isNew) this.#retained?.set(beat.workspaceId, beat);
     const told = isNew ? this.#listening : this.#listening.filter(({ fresh }) => fresh);
     if (told.length > 0) this.#tell(beat, REPLAYED, told);
     this.#marks.reread(beat.gateway, beat.seq);
@@ -162,7 +166,6 @@ export class BeatFeed {
   }
 
   #tell(beat: Beat, how: { readonly replayed: boolean }, told: readonly Listening[]): void {
-    if (this.#retained) this.#retained.set(beat.workspaceId, beat);
     let promised: Promise<void>[] | undefined;
     for (const { listener } of told) {
       try {
@@ -192,18 +195,14 @@ export class BeatFeed {
 
   /** Reads the last beat of every workspace again (F3). One at a time: what is asked for meanwhile is covered by the one under way. */
   #replay(why: string): Promise<void> {
-    if (this.#replaying) {
-      const again = this.#listening.some(({ fresh }) => fresh);
-      return again ? this.#replaying.then(() => this.#replayFresh()) : this.#replaying;
-    }
-    this.#replaying = this.#readAll(why).finally(() => {
+    const untilAllAreTold = async () => {
+      do await this.#readAll(why);
+      while (!this.#stopping.signal.aborted && this.#listening.some(({ fresh }) => fresh));
+    };
+    this.#replaying ??= untilAllAreTold().finally(() => {
       this.#replaying = undefined;
     });
     return this.#replaying;
-  }
-
-  #replayFresh(): Promise<void> {
-    return this.#listening.some(({ fresh }) => fresh) ? this.#replay('another listener') : Promise.resolve();
   }
 
   async #readAll(why: string): Promise<void> {
@@ -234,7 +233,7 @@ export class BeatFeed {
         }, reject);
       });
     } catch (error) {
-      if (!signal.aborted) this.#log.error({ err: error }, 'the last beats could not be read');
+      if (!signal.aborted) this.#log.error({ err: error }, 'the last beats could not be read'); // open only rejects when aborted
     } finally {
       await feed?.stop();
     }

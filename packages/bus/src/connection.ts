@@ -39,6 +39,7 @@ export interface Bus {
   readonly jsm: JetStreamManager;
   readonly serverVersion: string;
   readonly features: Features;
+  readonly log: Log;
   readonly counts: BusCounts;
   /** Whether the link is up now. */
   readonly connected: boolean;
@@ -131,7 +132,7 @@ class NatsBus implements Bus {
   };
   connected = true;
   connectedSince = performance.now();
-  readonly #log: Log;
+  readonly log: Log;
   readonly #listeners = new Set<() => void>();
   readonly #complaints = new Map<string, string>();
   #closing = false;
@@ -140,7 +141,7 @@ class NatsBus implements Bus {
     this.nats = nats;
     this.jsm = jsm;
     this.js = jetstream(nats, { timeout: CONNECT_TIMEOUT_MS });
-    this.#log = log;
+    this.log = log;
   }
 
   static async over(nats: NatsConnection, log: Log): Promise<NatsBus> {
@@ -194,23 +195,23 @@ class NatsBus implements Bus {
       switch (change.type) {
         case 'disconnect':
           this.connected = false;
-          if (!this.#closing) this.#log.warn({ server: change.server }, 'the bus is gone');
+          if (!this.#closing) this.log.warn({ server: change.server }, 'the bus is gone');
           break;
         case 'reconnect':
           this.connected = true;
           this.connectedSince = performance.now();
           this.counts.reconnects++;
-          this.#log.info({ server: change.server }, 'the bus is back');
+          this.log.info({ server: change.server }, 'the bus is back');
           for (const listener of [...this.#listeners]) this.#tell(listener);
           break;
         case 'error':
-          this.#log.error({ err: change.error }, 'the bus server refused something');
+          this.log.error({ err: change.error }, 'the bus server refused something');
           break;
         case 'slowConsumer':
-          this.#log.warn({ subject: change.sub.getSubject(), pending: change.pending }, 'a subscription falls behind');
+          this.log.warn({ subject: change.sub.getSubject(), pending: change.pending }, 'a subscription falls behind');
           break;
         default:
-          this.#log.debug({ change: change.type }, 'bus connection changed');
+          this.log.debug({ change: change.type }, 'bus connection changed');
       }
     }
   }
@@ -219,7 +220,7 @@ class NatsBus implements Bus {
     try {
       listener();
     } catch (error) {
-      this.#log.error({ err: error }, 'a listener to reconnections failed');
+      this.log.error({ err: error }, 'a listener to reconnections failed');
     }
   }
 }

@@ -216,9 +216,12 @@ class Reader {
   /** Resolves when each of these was handled, parked, or is none of ours. Rejects when told to stop before that. */
   async #settle(stored: readonly Stored[]): Promise<void> {
     const facts: { fact: DeliveredFact; stored: Stored }[] = [];
+    const ids = new Set<string>();
     for (const one of stored) {
       const fact = await this.#decode(one);
-      if (fact) facts.push({ fact, stored: one });
+      if (!fact || (one.onlyFor === undefined && (this.#seen.has(fact.id) || ids.has(fact.id)))) continue; // D5
+      ids.add(fact.id);
+      facts.push({ fact, stored: one });
     }
     if (facts.length === 0) return;
     if (!(await this.#tryBatch(facts.map(({ fact }) => fact)))) {
@@ -242,7 +245,6 @@ class Reader {
       await this.#park(stored, decoded.reason);
       return undefined;
     }
-    if (stored.onlyFor === undefined && this.#seen.has(decoded.fact.id)) return undefined; // D5
     return { ...decoded.fact, position: BigInt(stored.sequence), source: this.#source };
   }
 

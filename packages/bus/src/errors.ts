@@ -1,5 +1,6 @@
 /** What can go wrong on the bus, told apart by class: what is worth another try, and what is not. */
 import { Refusal } from '@molecule/contracts';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 
 abstract class BusError extends Error {
@@ -37,6 +38,7 @@ export class StreamCannotChange extends BusError {}
 
 /** Whether the bus (or the service behind it) could not be reached: what becomes 503 `platform_unavailable`. */
 export const isBusUnavailable = (error: unknown): boolean =>
+  isJetStreamAway(error) ||
   error instanceof AskTimeout ||
   error instanceof AskNoResponder ||
   error instanceof errors.TimeoutError ||
@@ -45,6 +47,11 @@ export const isBusUnavailable = (error: unknown): boolean =>
   error instanceof errors.ClosedConnectionError ||
   error instanceof errors.DrainingConnectionError ||
   (error instanceof errors.RequestError && (error.isNoResponders() || isBusUnavailable(error.cause)));
+
+/** JetStream answers nobody (its server is starting, its cluster has no leader), or says so. */
+const isJetStreamAway = (error: unknown): boolean =>
+  (error instanceof JetStreamApiError && error.status === 503) ||
+  (error instanceof Error && error.name === 'JetStreamNotEnabled');
 
 /** Codes of what passes by itself: a database or a socket that is not there just now (limits §2, fault behaviour). */
 const PASSING =

@@ -1,15 +1,20 @@
 /** Shows figures that are counted anyway in a prometheus registry, without counting them twice. */
-import type { Basics } from '@molecule/service';
+import { type Basics, Counter } from '@molecule/service';
 import type { Bus, BusCounts } from './connection.ts';
 
 export type Metrics = Basics['metrics'];
 
 /** A counter whose value is read when somebody looks. */
 export function exposeCounter(metrics: Metrics, { name, help, read }: { name: string; help: string; read: () => number }): void {
-  const shown = { name, help, type: 'counter', aggregator: 'sum' } as const;
-  const metric = { ...shown, reset: () => {}, get: async () => ({ ...shown, values: [{ value: read(), labels: {} }] }) };
-  // The registry wants one of its own classes by type, and only these members at run time.
-  metrics.registerMetric(metric as unknown as Parameters<Metrics['registerMetric']>[0]);
+  new Counter({
+    name,
+    help,
+    registers: [metrics],
+    collect() {
+      this.reset();
+      this.inc(read());
+    },
+  });
 }
 
 const HELP = {

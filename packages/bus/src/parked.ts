@@ -54,7 +54,7 @@ export async function listParked(
 ): Promise<Parked[]> {
   const found: Parked[] = [];
   const { state } = await bus.jsm.streams.info(STREAMS.parked);
-  for (let sequence = state.first_seq; sequence <= state.last_seq && found.length < limit; sequence++) {
+  for (let sequence = Math.max(state.first_seq, 1); sequence <= state.last_seq && found.length < limit; sequence++) {
     const parked = await readParked(bus, sequence);
     if (parked && (consumer === undefined || parked.consumer === consumer)) found.push(parked);
   }

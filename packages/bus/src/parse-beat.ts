@@ -12,21 +12,23 @@ export function parseBeat(text: string): Beat | undefined {
   return isBeat(value) ? value : undefined;
 }
 
+const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
 const isBeat = (value: unknown): value is Beat => {
   if (typeof value !== 'object' || value === null) return false;
   const beat = value as Record<keyof Beat, unknown>;
   return (
     typeof beat.workspaceId === 'string' &&
-    beat.workspaceId.length === 36 &&
+    GUID.test(beat.workspaceId) &&
     Number.isFinite(beat.receivedAt) &&
     typeof beat.gateway === 'string' &&
-    Number.isInteger(beat.seq) &&
+    Number.isSafeInteger(beat.seq) &&
     Number.isFinite(beat.errorRate) &&
     typeof beat.sampleError === 'string' &&
-    Number.isInteger(beat.activeTasks) &&
-    Number.isInteger(beat.uptimeSeconds) &&
+    Number.isSafeInteger(beat.activeTasks) &&
+    Number.isSafeInteger(beat.uptimeSeconds) &&
     typeof beat.currentTask === 'string' &&
-    Number.isInteger(beat.monthlySpend) &&
+    Number.isSafeInteger(beat.monthlySpend) &&
     typeof beat.runtimeState === 'string' &&
     (beat.runtimeMetadata === undefined || isMetadata(beat.runtimeMetadata))
   );
@@ -35,7 +37,7 @@ const isBeat = (value: unknown): value is Beat => {
 const isMetadata = (value: unknown): boolean => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const { capabilities, idle_timeout_seconds: idle } = value as { capabilities?: unknown; idle_timeout_seconds?: unknown };
-  if (idle !== undefined && idle !== null && !Number.isInteger(idle)) return false;
+  if (idle !== undefined && idle !== null && !Number.isSafeInteger(idle)) return false;
   if (capabilities === undefined || capabilities === null) return true;
   if (typeof capabilities !== 'object' || Array.isArray(capabilities)) return false;
   for (const declared of Object.values(capabilities)) if (typeof declared !== 'boolean') return false;

@@ -7,6 +7,7 @@
  */
 
 import { STREAMS, subjects } from '@molecule/contracts';
+import { backoff, sleep } from '@molecule/service';
 import {
   DiscardPolicy,
   JetStreamApiCodes,
@@ -18,7 +19,7 @@ import {
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import type { Bus } from './connection.ts';
-import { StreamCannotChange } from './errors.ts';
+import { isBusUnavailable, StreamCannotChange } from './errors.ts';
 
 export interface StreamLimits {
   readonly maxAgeMs: number;
@@ -47,6 +48,8 @@ export const STREAM_LIMITS = {
   parked: { maxAgeMs: 30 * DAY_MS, maxBytes: 128 * MIB },
 } as const satisfies Record<string, StreamLimits>;
 
+const retryMs = backoff({ firstMs: 100, lastMs: 2_000 });
+
 type Wanted = Partial<StreamConfig> & Pick<StreamConfig, 'name'>;
 
 /** What cannot be changed on a stream that exists; the rest is updated in place. */
@@ -57,7 +60,20 @@ const FIXED: readonly (keyof StreamConfig)[] = ['storage', 'retention'];
  * Throws `StreamCannotChange` naming the fields that an existing stream would not change.
  */
 export async function ensureStreams(bus: Bus, options: EnsureStreamsOptions = {}): Promise<void> {
-  for (const wanted of wantedStreams(bus, options)) await ensureStream(bus, wanted);
+  for (const wanted of wantedStreams(bus, options)) await whenAnswered(bus, wanted.name, () => ensureStream(bus, wanted));
+}
+
+/** A server that was just started, or a cluster without a leader yet, does not answer: waits, and says so. */
+async function whenAnswered(bus: Bus, stream: string, work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (bus.nats.isClosed() || !isBusUnavailable(error)) throw error;
+      if (attempt % 10 === 1) bus.log.warn({ stream, reason: (error as Error).message }, 'waiting for JetStream');
+      await sleep(retryMs(attempt), new AbortController().signal);
+    }
+  }
 }
 
 function wantedStreams(bus: Bus, { replicas, facts, heartbeats, parked }: EnsureStreamsOptions): Wanted[] {
