@@ -6,16 +6,18 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { id12 } from '@molecule/contracts';
-import { type Agent, startAgent, waitFor } from '@molecule/testkit';
+import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client } from './harness/client.ts';
 import { Cluster } from './harness/cluster.ts';
+import { schedule, scheduleOf } from './harness/schedules.ts';
+import { Team } from './harness/team.ts';
 
 const LEASE_SECONDS = 4;
 
 let cluster: Cluster;
 let client: Client;
-const agents: Agent[] = [];
+let team: Team;
 
 beforeAll(async () => {
   cluster = await Cluster.start({
@@ -28,30 +30,12 @@ beforeAll(async () => {
     },
   });
   client = new Client(cluster.url());
+  team = new Team(cluster);
 });
 
 afterAll(async () => {
-  await Promise.all(agents.map((agent) => agent.stop()));
+  await team?.leave();
   await cluster?.stop();
-});
-
-/** An agent of the test's own, registered with a workspace made for it, beating like a real one. */
-async function agentOf(
-  name: string,
-  declared: { capabilities?: Record<string, boolean>; idleTimeoutSeconds?: number } = {},
-): Promise<{ agent: Agent; id: string }> {
-  const id = await client.create(name, { external: true });
-  const agent = await startAgent({ link: { gateway: cluster.url(), workspaceId: id, ...declared, ...(await mintedToken(id)) } });
-  agents.push(agent);
-  expect((await agent.link?.register())?.status).toBe(200);
-  agent.link?.startBeating(1_000);
-  expect((await agent.link?.beat())?.status).toBe(200);
-  return { agent, id };
-}
-
-/** A token beside the one that the create answer showed once. */
-const mintedToken = async (id: string): Promise<{ token: string }> => ({
-  token: (await client.get(`/admin/workspaces/${id}/test-token`)).body.auth_token,
 });
 
 describe('a workspace on the process backend', () => {
@@ -104,7 +88,7 @@ describe('a workspace on the process backend', () => {
 
 describe('a busy agent', () => {
   it('gets its queued messages in order, each once, as soon as it is free', async () => {
-    const { agent, id } = await agentOf('busy');
+    const { agent, id } = await team.join('busy');
     agent.link?.stopBeating(); // not at the next beat
     agent.behaveNext({ kind: 'hang' }, { kind: 'reset' }, { kind: 'reset' });
     const running = client.send(id, 'running');
@@ -128,7 +112,7 @@ describe('a busy agent', () => {
   });
 
   it('loses nothing when it is busy again while its mailbox is drained', async () => {
-    const { agent, id } = await agentOf('busy-again');
+    const { agent, id } = await team.join('busy-again');
     agent.link?.stopBeating();
     agent.behaveNext({ kind: 'reset' }, { kind: 'reset' }, { kind: 'reset' });
     expect((await client.send(id, 'one')).status).toBe(202);
@@ -140,85 +124,15 @@ describe('a busy agent', () => {
   });
 });
 
-describe('what a runtime declares', () => {
-  it('is heeded, and survives a restart of every service', async () => {
-    const session = await agentOf('own-session', { capabilities: { session: true } });
-    const scheduler = await agentOf('own-scheduler', { capabilities: { scheduler: true } });
-    const status = await agentOf('own-status', { capabilities: { status_mgmt: true } });
-    const patient = await agentOf('impatient', { idleTimeoutSeconds: 2 });
-    for (const { agent } of [session, scheduler, status, patient]) agent.link?.stopBeating();
-
-    for (const round of ['before', 'after a restart of every service']) {
-      if (round !== 'before') await restartEverything();
-      await sessionIsOwn(session, round);
-      await statusIsOwn(status, round);
-      await timeoutIsOwn(patient, round);
-    }
-    await schedulerIsOwn(scheduler);
-  });
-});
-
-async function sessionIsOwn({ agent, id }: { agent: Agent; id: string }, round: string): Promise<void> {
-  agent.behaveNext({ kind: 'reset' });
-  const { status, body } = await client.send(id, `session ${round}`);
-  expect({ status, body }, round).toEqual({
-    status: 503,
-    body: {
-      error: 'workspace agent busy — adapter handles retry (native_session)',
-      busy: true,
-      retry_after: 30,
-      native_session: true,
-    },
-  });
-}
-
-/** All beats here are partial ones: they say nothing of capabilities, so what was declared before counts. */
-async function statusIsOwn({ agent, id }: { agent: Agent; id: string }, round: string): Promise<void> {
-  const beat = (said: object) => agent.link?.beat({ ...said, runtime_metadata: undefined });
-  if (round === 'before') {
-    await beat({ error_rate: 0.9 });
-    expect(await client.status(id)).toBe('online');
-    await beat({ runtime_state: 'wedged', sample_error: 'stuck' });
-  }
-  // Its own judgement is the only one: a good beat does not bring it back, a register would.
-  await beat({ error_rate: 0 });
-  expect(await client.status(id), round).toBe('degraded');
-}
-
-async function timeoutIsOwn({ agent, id }: { agent: Agent; id: string }, round: string): Promise<void> {
-  agent.behaveNext({ kind: 'hang' });
-  const started = performance.now();
-  const { status } = await client.send(id, `hangs ${round}`);
-  expect(status, round).toBe(202);
-  // Two seconds instead of the platform's twenty.
-  expect(performance.now() - started).toBeLessThan(15_000);
-  agent.release();
-  await agent.link?.beat({ runtime_metadata: undefined });
-}
-
-async function schedulerIsOwn({ agent, id }: { agent: Agent; id: string }): Promise<void> {
-  const before = await schedule(id, 'left to the runtime');
-  agent.link?.startBeating(1_000);
-  const after = await waitFor(
-    async () => {
-      const now = await scheduleOf(id);
-      return now.next_run_at !== before.next_run_at && now;
-    },
-    { timeoutMs: 75_000, what: 'the schedule to advance' },
-  );
-  expect(after).toMatchObject({ run_count: 0, last_run_at: null, last_status: '' });
-  expect(agent.received).toEqual([]);
-}
-
 describe('a schedule', () => {
   it('fires once with two schedulers', async () => {
-    const { agent, id } = await agentOf('on-time');
+    const { agent, id } = await team.join('on-time');
     const canvas = await client.socket();
-    await schedule(id, 'stand up');
+    await schedule(client, id, 'stand up');
     await agent.waitForMessages(1, 75_000);
     await canvas.hears(id, 'CRON_EXECUTED');
     // Past the next look of both schedulers, and still once.
-    await waitFor(async () => (await scheduleOf(id)).run_count === 1, { what: 'the run to be counted' });
+    await waitFor(async () => (await scheduleOf(client, id)).run_count === 1, { what: 'the run to be counted' });
     expect(agent.received.map(({ text }) => text)).toEqual(['stand up']);
     expect(agent.received[0]?.messageId).toMatch(/^cron-[0-9a-f]{8}-[0-9a-f]{8}$/);
     expect(
@@ -230,19 +144,6 @@ describe('a schedule', () => {
     canvas.close();
   });
 });
-
-async function schedule(id: string, prompt: string) {
-  expect((await client.post(`/workspaces/${id}/schedules`, { name: prompt, cron_expr: '* * * * *', prompt })).status).toBe(201);
-  return scheduleOf(id);
-}
-
-const scheduleOf = async (id: string) => (await client.get(`/workspaces/${id}/schedules`)).body[0];
-
-async function restartEverything(): Promise<void> {
-  const names = cluster.names();
-  await Promise.all(names.map((name) => cluster.kill(name, 'SIGKILL')));
-  await Promise.all(names.map((name) => cluster.restart(name)));
-}
 
 /** The agent's process, found as an operator would: by what it was started for. */
 function agentProcesses(workspaceId: string): number[] {
