@@ -1,0 +1,25 @@
+/** The a2a-proxy's log, read as evidence: the one place where a test looks behind the gateway. */
+import pg from 'pg';
+import type { Recorded } from './checker.ts';
+
+/** Every message there ever was: what its stream says, and which place it had in a mailbox. */
+export async function readMessages(databaseUrl: string): Promise<Recorded[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ stream: string; facts: string[]; key: string | null; place: string | null }>(`
+      select stream, array_agg(type order by version) as facts,
+             max(data ->> 'idempotencyKey') as key, max(mailbox.sequence) as place
+      from a2a_proxy.events left join a2a_proxy.mailbox on stream = 'message.' || mailbox.message_id
+      where stream like 'message.%' group by stream`);
+    return rows.map(({ stream, facts, key, place }) => ({
+      // A message that was never queued is known to the log by its own id only.
+      value: key ?? stream,
+      queueId: stream.slice('message.'.length),
+      place: place === null ? null : Number(place),
+      facts,
+    }));
+  } finally {
+    await client.end();
+  }
+}
