@@ -108,8 +108,9 @@ export class Drains {
     try {
       while (current !== null && !this.#stopping.signal.aborted) {
         box.again = null;
+        box.held = false;
         let go = true;
-        while (go && !this.#stopping.signal.aborted) go = await this.#takeOne(box, current);
+        while (go && !box.held && !this.#stopping.signal.aborted) go = await this.#takeOne(box, current);
         current = box.again;
       }
     } catch (error) {
@@ -187,6 +188,7 @@ export class Drains {
       log.error({ err: error, messageId: message.messageId }, 'an attempt to deliver failed');
       result = { outcome: 'error', error: 'unknown drain dispatch error' };
     }
+    if (result.outcome !== 'delivered' && result.outcome !== 'removed') box.held = true; // D4, before anybody can take it out again
     if (!(await this.#settle(message, attempt, result))) return;
     this.#parts.onDelivered?.(result.outcome);
     if (result.outcome === 'delivered' || result.outcome === 'removed') {

@@ -10,6 +10,8 @@ export interface Box {
   draining: boolean;
   /** Came up while draining: look once more before stopping. */
   again: Prompt | null;
+  /** Since it was last looked into something could not be delivered: the next prompt must come first. */
+  held: boolean;
   /** How often in a row nothing could be delivered. */
   setbacks: number;
   timer: NodeJS.Timeout | undefined;
@@ -28,7 +30,7 @@ export class Waiting {
   add(workspaceId: string): Box {
     let box = this.#boxes.get(workspaceId);
     if (!box) {
-      box = { workspaceId, draining: false, again: null, setbacks: 0, timer: undefined };
+      box = { workspaceId, draining: false, again: null, held: false, setbacks: 0, timer: undefined };
       this.#boxes.set(workspaceId, box);
     }
     return box;
