@@ -1,4 +1,7 @@
-/** For this package's tests: a NATS server that is real, and killed or frozen on command; facts and beats to send. */
+/**
+ * For this package's tests: a NATS server that is real, and killed or frozen on command; facts and beats to send.
+ * The testkit stands on this package, so its own tests do not stand on the testkit.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
