@@ -107,7 +107,7 @@ function withoutOurHeaders(request: IncomingMessage): void {
   const { rawHeaders, headers } = request;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] as string;
-    if (name.length <= OURS.length || !name.toLowerCase().startsWith(OURS)) continue;
+    if ((name.charCodeAt(0) | 0x20) !== 0x78 || !name.toLowerCase().startsWith(OURS)) continue; // 0x78: x
     delete headers[name.toLowerCase()];
     rawHeaders.splice(at, 2);
     at -= 2;

@@ -4,7 +4,8 @@ import { BeatFeed, ensureStreams, openBus } from '@molecule/bus';
 import { type Beat, subjects } from '@molecule/contracts';
 import { waitFor, withNats } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
-import { bearer, call, FakeRegistry, type Gateway, it, removed } from './testing/world.ts';
+import { FakeRegistry, removed } from './testing/registry.ts';
+import { bearer, call, type Gateway, it } from './testing/world.ts';
 
 const beat = (gateway: Gateway, body: unknown, headers: Record<string, string> = {}) =>
   call(gateway, '/registry/heartbeat', {

@@ -5,8 +5,10 @@
  *   H1. An answer of 200 to a known, not removed workspace means that its beat was handed to the bus.
  *   H2. While tokens are not known for sure, or there is no bus, the answer is 503: the runtime beats again (I9).
  *   H3. A beat of an unknown or removed workspace is answered and goes nowhere (I5).
+ *   H4. Beats that come in within one turn of the event loop leave in one piece, in their order: what costs is the flush, not the
+ *       message (limits, "fewer, larger flushes"). `flush` sends them at once, for a request that must not overtake them.
  */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import type { ServerResponse } from 'node:http';
 import { type DirectoryEntry, HeartbeatBody, platformUnavailable, Refusal } from '@molecule/contracts';
 import { BodyError, type Listener, parseBody, readBody } from '@molecule/http';
@@ -33,22 +35,50 @@ export interface HeartbeatParts {
   readonly fail: (response: ServerResponse, error: unknown) => void;
 }
 
-export function heartbeatListener({ directory, bus, beats, metrics, fail }: HeartbeatParts): Listener {
-  const accepted = metrics.tally('POST', HEARTBEAT_PATH, 200);
+export interface HeartbeatBridge {
+  readonly listener: Listener;
+  /** Hands over to the bus what was accepted so far. */
+  flush(): void;
+}
 
-  /** Publishes the beat, or says why not. */
-  const take = (raw: Buffer, authorization: string | undefined): Refusal | null => {
+interface Accepted {
+  /** `null`: there is nothing to publish (H3). */
+  readonly beat: HeartbeatBody | null;
+  readonly response: ServerResponse;
+  readonly started: number;
+}
+
+export function heartbeatBridge({ directory, bus, beats, metrics, fail }: HeartbeatParts): HeartbeatBridge {
+  const ok = metrics.tally('POST', HEARTBEAT_PATH, 200);
+  let accepted: Accepted[] = [];
+
+  /** The beat to publish, or `null` for none. @throws Refusal */
+  const judge = (raw: Buffer, authorization: string | undefined): HeartbeatBody | null => {
     const body = parseBody(HeartbeatBody, raw);
-    if (!body.ok) return invalidBody();
-    if (!directory.ready || !bus.connected) return unavailable(); // H2
+    if (!body.ok) throw invalidBody();
+    if (!directory.ready || !bus.connected) throw unavailable(); // H2
     const id = body.value.workspace_id;
     const entry = directory.get(id) ?? directory.get(id.toLowerCase());
     if (entry === undefined || entry.status === 'removed') return null; // H3
     const verdict = judgeRegistryToken(directory, entry.workspaceId, authorization);
-    if (verdict !== 'allowed') return refusalOf(verdict);
+    if (verdict !== 'allowed') throw refusalOf(verdict);
     body.value.workspace_id = entry.workspaceId;
-    beats.publish(body.value); // H1
-    return null;
+    return body.value;
+  };
+
+  const flush = (): void => {
+    if (accepted.length === 0) return;
+    const leaving = accepted;
+    accepted = [];
+    for (const { beat, response, started } of leaving) {
+      try {
+        if (beat !== null) beats.publish(beat); // H1
+        response.writeHead(200, OK_HEADERS as string[]).end(OK);
+        ok.count((performance.now() - started) / 1000);
+      } catch (error) {
+        refuse(response, error, started);
+      }
+    }
   };
 
   const refuse = (response: ServerResponse, error: unknown, started: number): void => {
@@ -56,15 +86,12 @@ export function heartbeatListener({ directory, bus, beats, metrics, fail }: Hear
     metrics.answered('POST', HEARTBEAT_PATH, response.statusCode, (performance.now() - started) / 1000);
   };
 
-  return function heartbeat(request, response) {
+  const listener: Listener = (request, response) => {
     const started = performance.now();
     readBody(request, { maxBytes: MAX_BYTES })
       .then((raw) => {
-        const refusal = take(raw, request.headers.authorization);
-        if (refusal === null) {
-          response.writeHead(200, OK_HEADERS as string[]).end(OK);
-          accepted.count((performance.now() - started) / 1000);
-        } else refuse(response, refusal, started);
+        const beat = judge(raw, request.headers.authorization);
+        if (accepted.push({ beat, response, started }) === 1) setImmediate(flush); // H4
       })
       .catch((error: unknown) => {
         if (!(error instanceof BodyError)) refuse(response, error, started);
@@ -75,9 +102,12 @@ export function heartbeatListener({ directory, bus, beats, metrics, fail }: Hear
         }
       });
   };
+
+  return { listener, flush };
 }
 
-const OK = Buffer.from('{"status":"ok"}');
+/** Text, not bytes: node then writes head and body in one piece. */
+const OK = '{"status":"ok"}';
 const OK_HEADERS: readonly string[] = [
   'Content-Type',
   'application/json; charset=utf-8',

@@ -17,7 +17,7 @@ import type { Config } from './config.ts';
 import { Cors } from './cors.ts';
 import { createEdge, type Forward } from './edge.ts';
 import { EdgeDirectory } from './edge-directory.ts';
-import { HEARTBEAT_PATH, heartbeatListener } from './heartbeat.ts';
+import { HEARTBEAT_PATH, heartbeatBridge } from './heartbeat.ts';
 import { EdgeMetrics } from './metrics.ts';
 import { Principals } from './principal.ts';
 import { gatewayRoutes } from './routes.ts';
@@ -88,7 +88,7 @@ export async function createGateway(
     () => new BeatPublisher(bus, { gateway: instance, clock }),
     (open) => open.close(),
   );
-  const heartbeat = heartbeatListener({
+  const bridge = heartbeatBridge({
     directory,
     bus,
     beats,
@@ -111,7 +111,13 @@ export async function createGateway(
     production: mode === 'production',
   });
   const http = httpService(app, [
-    { method: 'POST', pattern: /^\/registry\/heartbeat$/, path: HEARTBEAT_PATH, authClass: 'registryToken', handle: heartbeat },
+    {
+      method: 'POST',
+      pattern: /^\/registry\/heartbeat$/,
+      path: HEARTBEAT_PATH,
+      authClass: 'registryToken',
+      handle: bridge.listener,
+    },
   ]);
   const own = createListener(http, { log, internalKey: config.MOLECULE_INTERNAL_KEY });
 
@@ -120,9 +126,12 @@ export async function createGateway(
     cors,
     principals,
     metrics: edgeMetrics,
-    heartbeat,
+    heartbeat: bridge.listener,
     forward: await openForwards(config, { ...local, gateway: own }, basics, scope),
-    mark: () => beats.mark(),
+    mark: () => {
+      bridge.flush();
+      return beats.mark();
+    },
     newId,
     log,
   });

@@ -5,7 +5,8 @@ import { LivePublisher } from '@molecule/bus';
 import { waitFor } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import { bearer, call, type Gateway, it, moved, record, removed, status } from '../testing/world.ts';
+import { moved, record, removed, status } from '../testing/registry.ts';
+import { bearer, call, type Gateway, it } from '../testing/world.ts';
 
 interface Listener {
   readonly frames: { event: string; workspace_id: string; timestamp: string; payload: unknown }[];
