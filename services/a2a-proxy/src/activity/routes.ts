@@ -1,6 +1,7 @@
 /** `GET /workspaces/:id/activity` (spec 2 §4.2). */
-import { isWorkspaceId, Refusal } from '@molecule/contracts';
-import { auth, isUnavailable, JSON_TYPE, type WithContext } from '@molecule/http';
+import { isWorkspaceId, platformUnavailable, Refusal } from '@molecule/contracts';
+import { isUnavailable } from '@molecule/event-store';
+import { auth, JSON_TYPE, type WithContext } from '@molecule/http';
 import type { Hono } from 'hono';
 import type { Parts } from '../parts.ts';
 import { activityPage } from './list.ts';
@@ -16,7 +17,7 @@ export function activityRoutes(app: Hono<WithContext>, { ledger }: Pick<Parts, '
     if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
     const query = { type: c.req.query('type') || null, source, limit: limitOf(c.req.query('limit') ?? '') };
     const page = await activityPage(ledger.db, id, query).catch((error: unknown) => {
-      if (isUnavailable(error)) throw error;
+      if (isUnavailable(error)) throw platformUnavailable(error);
       c.get('log').error({ err: error }, 'activity could not be read');
       throw new Refusal('failed', 'query failed', { cause: error });
     });
