@@ -1,9 +1,9 @@
 /** Compares the arrows with the rules, and looks for circles. */
-import { type Arrow, arrowsOf, type Source } from './graph.ts';
+import { type Arrow, arrowsOf, type Packages, type Source } from './graph.ts';
 import { RULES } from './rules.ts';
 
 /** One sentence for each arrow that points where it may not, and for each circle; none when all is well. */
-export function check(sources: readonly Source[], packages: ReadonlyMap<string, string>): string[] {
+export function check(sources: readonly Source[], packages: Packages): string[] {
   const arrows = sources.flatMap((source) => arrowsOf(source, packages));
   const broken = arrows.flatMap((arrow) =>
     RULES.filter((rule) => rule.breaks(arrow)).map(

@@ -2,10 +2,10 @@
  * Which file of ours imports what, type-only imports included.
  *
  * The compiler has no API for this any more, and it needs none: the formatter puts every `import` and `export … from` at
- * the start of a line, and that is where they are read. Names of our packages lead to their front doors.
+ * the start of a line, and that is where they are read.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 
 export interface Arrow {
   /** A path from the root of the repository. */
@@ -13,7 +13,17 @@ export interface Arrow {
   /** The same, or the name of somebody else's package, or `node:…`. */
   readonly to: string;
   readonly line: number;
+  /** It names a package of ours by what that package offers, not a file inside it. */
+  readonly byDoor: boolean;
 }
+
+export interface Package {
+  readonly folder: string;
+  /** What its `exports` offer, as files: `.` is the front door. */
+  readonly doors: Readonly<Record<string, string>>;
+}
+
+export type Packages = ReadonlyMap<string, Package>;
 
 export interface Source {
   readonly path: string;
@@ -32,36 +42,42 @@ export function readSources(root: string): Source[] {
     .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 }
 
-/** The folder of each package of ours, by its name. */
-export function readPackages(root: string): Map<string, string> {
+/** Our packages, by name. */
+export function readPackages(root: string): Packages {
   const folders = globSync(FOLDERS, { cwd: root }).filter((folder) => existsSync(join(root, folder, 'package.json')));
-  return new Map(folders.map((folder) => [nameOf(join(root, folder, 'package.json')), folder.split(sep).join('/')]));
+  return new Map(
+    folders.map((folder) => {
+      const text = readFileSync(join(root, folder, 'package.json'), 'utf8');
+      const { name, exports: doors = {} } = JSON.parse(text) as { name: string; exports?: Record<string, string> };
+      return [name, { folder: folder.split(sep).join('/'), doors }];
+    }),
+  );
 }
-
-const nameOf = (file: string): string => (JSON.parse(readFileSync(file, 'utf8')) as { name: string }).name;
 
 /** `import 'x'`, `import … from 'x'`, `export … from 'x'` over any number of lines; and `import('x')` anywhere. */
 const STATEMENT = /^(?:import\s+(?:[^'";]*?\bfrom\s+)?|export\s+(?:type\s+)?(?:\*[^'";]*?|\{[^}]*\}\s*)from\s+)'([^']+)'/gm;
 const DYNAMIC = /\bimport\(\s*'([^']+)'/g;
 
 /** The arrows that leave one file. */
-export function arrowsOf({ path, text }: Source, packages: ReadonlyMap<string, string>): Arrow[] {
+export function arrowsOf({ path, text }: Source, packages: Packages): Arrow[] {
   return [STATEMENT, DYNAMIC].flatMap((pattern) =>
     [...text.matchAll(pattern)].map((match) => ({
       from: path,
-      to: resolve(path, match[1] ?? '', packages),
+      ...resolve(path, match[1] ?? '', packages),
       line: text.slice(0, match.index).split('\n').length,
     })),
   );
 }
 
-function resolve(from: string, specifier: string, packages: ReadonlyMap<string, string>): string {
-  if (specifier.startsWith('.'))
-    return relative('.', join(dirname(from), specifier))
-      .split(sep)
-      .join('/');
+function resolve(from: string, specifier: string, packages: Packages): Pick<Arrow, 'to' | 'byDoor'> {
+  if (specifier.startsWith('.')) return { to: posix(join(dirname(from), specifier)), byDoor: false };
+  if (specifier.startsWith('node:')) return { to: specifier, byDoor: false };
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
-  const folder = packages.get(name);
-  if (folder === undefined) return specifier.startsWith('node:') ? specifier : name;
-  return specifier === name ? `${folder}/src/index.ts` : `${folder}/${specifier.slice(name.length + 1)}`;
+  const ours = packages.get(name);
+  if (!ours) return { to: name, byDoor: false };
+  const inside = `.${specifier.slice(name.length)}`;
+  const door = ours.doors[inside];
+  return { to: posix(join(ours.folder, door ?? inside)), byDoor: door !== undefined };
 }
+
+const posix = (path: string): string => path.split(sep).join('/');

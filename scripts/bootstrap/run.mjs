@@ -1,0 +1,109 @@
+/**
+ * Runs the steps of a plan one after the other, in the foreground.
+ *
+ *   B1. Each signal reaches the running step once. A terminal sends Ctrl-C to every process of its group, and npm passes it
+ *       on once more; so a step runs in a group of its own, and of a burst of signals one is handed on.
+ *   B2. When npm is killed, so that nobody could stop us any more, the step is told to stop.
+ *   B3. The exit code is the step's own; 128 + signal when a signal ended it.
+ */
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from './prepare.mjs';
+
+/** @type {readonly NodeJS.Signals[]} */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const BURST_MS = 500;
+const LOOK_FOR_NPM_EVERY_MS = 500;
+
+/**
+ * @param {import('./commands.mjs').Plan} plan
+ * @param {{ node: string, path: string }} tools
+ * @returns {Promise<number>} the exit code
+ */
+export async function runAll({ steps, summary = false }, tools) {
+  const results = [];
+  for (const step of steps) {
+    if (summary) process.stdout.write(`\n── ${step.name} ${'─'.repeat(Math.max(0, 60 - step.name.length))}\n`);
+    const startedAt = performance.now();
+    const { code, told } = await runStep(step.run, tools);
+    results.push({ name: step.name, code, ms: performance.now() - startedAt });
+    if (told) break;
+  }
+  if (summary) process.stdout.write(`\n${summaryOf(results, steps.length)}\n`);
+  return results.find(({ code }) => code !== 0)?.code ?? 0;
+}
+
+/**
+ * @param {readonly { name: string, code: number, ms: number }[]} results
+ * @param {number} planned
+ */
+export function summaryOf(results, planned) {
+  const lines = results.map(
+    ({ name, code, ms }) =>
+      `  ${code === 0 ? '✓' : '✗'} ${name.padEnd(8)}${(ms / 1000).toFixed(1).padStart(7)} s${code === 0 ? '' : `   failed (code ${code})`}`,
+  );
+  const failed = results.filter(({ code }) => code !== 0).map(({ name }) => name);
+  const left = planned - results.length;
+  const verdict = failed.length > 0 ? `failed: ${failed.join(', ')}` : left > 0 ? 'stopped' : 'all passed';
+  return [...lines, ...(left > 0 ? [`  ${left} not run`] : []), verdict].join('\n');
+}
+
+/**
+ * @param {readonly string[]} run
+ * @param {{ node: string, path: string }} tools
+ * @returns {Promise<{ code: number, told: boolean }>} `told`: a signal asked us to stop
+ */
+function runStep([program = '', ...args], { node, path }) {
+  return new Promise((resolve) => {
+    const command = program === 'node' ? node : join(ROOT, 'node_modules', '.bin', program);
+    const child = spawn(command, args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, PATH: path }, detached: true });
+    let told = false;
+    const oncePerBurst = limiter(BURST_MS, () => performance.now());
+    const pass = (/** @type {NodeJS.Signals} */ signal) => {
+      told = true;
+      if (oncePerBurst()) child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
+    };
+    for (const signal of SIGNALS) process.on(signal, pass);
+    const stopWatching = whenNpmIsGone(() => pass('SIGTERM'));
+
+    const over = (/** @type {number} */ code) => {
+      for (const signal of SIGNALS) process.off(signal, pass);
+      stopWatching();
+      resolve({ code, told });
+    };
+    child.once('error', (error) => {
+      console.error(`${command} cannot be run: ${error.message}`);
+      over(1);
+    });
+    child.once('exit', (code, signal) => over(code ?? 128 + (constants.signals[signal ?? 'SIGKILL'] ?? 0)));
+  });
+}
+
+/**
+ * `true` for the first call, and then again once `quietMs` have passed since the last `true`.
+ *
+ * @param {number} quietMs
+ * @param {() => number} now
+ */
+export function limiter(quietMs, now) {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (now() - last < quietMs) return false;
+    last = now();
+    return true;
+  };
+}
+
+/** @param {() => void} act @returns {() => void} */
+function whenNpmIsGone(act) {
+  if (process.env['npm_lifecycle_event'] === undefined) return () => undefined;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, LOOK_FOR_NPM_EVERY_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
