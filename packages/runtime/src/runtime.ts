@@ -100,11 +100,11 @@ export async function startRuntime(env: NodeJS.ProcessEnv, log: Log): Promise<Ru
   };
 }
 
-/** Best effort: in some images others than this process write there too. */
+/** Best effort. In an image others than this process write there too; a directory of the host keeps the mode its owner gave it. */
 async function makeWritable(workspace: string): Promise<void> {
   for (const directory of [workspace, join(workspace, '.molecule', 'chat-uploads')]) {
     await mkdir(directory, { recursive: true })
-      .then(() => chmod(directory, 0o777))
+      .then(() => (workspace === '/workspace' ? chmod(directory, 0o777) : undefined))
       .catch(() => {});
   }
 }

@@ -27,7 +27,7 @@ export const RpcRequest = z.object({
   jsonrpc: z.literal('2.0'),
   id: z.union([z.string(), z.number(), z.null()]).optional(),
   method: z.string(),
-  params: z.unknown(),
+  params: z.unknown().optional(),
 });
 
 /** `kind` or `type` says what a part is; what is neither text nor file is passed over. */

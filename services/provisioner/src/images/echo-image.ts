@@ -5,6 +5,7 @@
  * and the runtime package. Elsewhere (Docker Desktop) the package is laid over the official Node.js image instead.
  *
  *   E1. The tag is a hash of all that goes in: what is there already is used, what has changed is made anew.
+ *   E2. Of earlier ones the latest few stay, and those in use: an image is large, and soon made again.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -28,6 +29,8 @@ const BASE_IMAGE = 'node:24-bookworm-slim';
 const MAIN = '/app/packages/runtime/src/main.ts';
 /** Node's name of a processor, and the engine's. */
 const PROCESSORS: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+const REPOSITORY = 'molecule/echo';
+const KEPT = 3;
 const SHAPE = 1; // to be raised when what is done below changes
 
 interface Entry {
@@ -41,10 +44,10 @@ interface Entry {
 /** Makes sure of the image and answers its name. One at a time per process; a second caller waits for the first. */
 export class EchoImage {
   readonly #docker: Docker;
-  readonly #log: Log;
+  readonly #log: Pick<Log, 'info'>;
   #ensuring: Promise<string> | undefined;
 
-  constructor(docker: Docker, log: Log) {
+  constructor(docker: Docker, log: Pick<Log, 'info'>) {
     this.#docker = docker;
     this.#log = log;
   }
@@ -61,20 +64,29 @@ export class EchoImage {
     const alike = process.platform === Os && PROCESSORS[arch()] === Arch;
     const entries = [...(await packageEntries()), ...(alike ? await nodeEntries() : [])];
     const tag = (await hashOf(entries, alike)).slice(0, 16);
-    const image = `molecule/echo:${tag}`;
+    const image = `${REPOSITORY}:${tag}`;
     if (await isPresent(this.#docker, image, signal)) return image; // E1
     this.#log.info({ image }, 'making the image of the echo runtime');
     const progress = alike ? await this.#fromNothing(entries, tag, signal) : await this.#overNode(entries, image, signal);
     await new Promise<void>((resolve, reject) =>
       this.#docker.modem.followProgress(progress, (error: unknown) => (error ? reject(error) : resolve())),
     );
+    await this.#forgetOld();
     return image;
+  }
+
+  /** E2. The engine itself refuses to remove what a container uses. */
+  async #forgetOld(): Promise<void> {
+    const images = await this.#docker.listImages({ filters: { reference: [REPOSITORY] } });
+    const old = images.toSorted((one, other) => other.Created - one.Created).slice(KEPT);
+    const remove = ({ Id }: { Id: string }) => this.#docker.getImage(Id).remove();
+    await Promise.allSettled(old.map(remove));
   }
 
   async #fromNothing(entries: readonly Entry[], tag: string, signal: AbortSignal): Promise<NodeJS.ReadableStream> {
     const changes = [`ENTRYPOINT ["/usr/bin/node","${MAIN}"]`, 'ENV ADAPTER_MODULE=echo', 'ENV PATH=/usr/bin', 'WORKDIR /app'];
     const archive = archiveOf(entries);
-    const options = { repo: 'molecule/echo', tag, changes, abortSignal: signal };
+    const options = { repo: REPOSITORY, tag, changes, abortSignal: signal };
     return await this.#docker.importImage(archive, options);
   }
 

@@ -10,6 +10,8 @@ const settings: ContainerSettings = {
   network: 'molecule-monorepo-net',
   platformUrl: 'http://host.docker.internal:8080',
   agentEnv: {},
+  cpus: 8,
+  privileges: true,
   caps: {
     standard: { memoryMb: 512, cpuShares: 1024 },
     privileged: { memoryMb: 2048, cpuShares: 2048 },
@@ -96,6 +98,16 @@ describe('the tier of a container', () => {
     expect(options.HostConfig?.Binds).toContain('/var/run/docker.sock:/var/run/docker.sock');
     expect(options).not.toHaveProperty('NetworkingConfig');
     expect(options.HostConfig).not.toHaveProperty('PortBindings');
+  });
+});
+
+describe('an engine that has little itself', () => {
+  const onSuch = (tier: number, change: Partial<ContainerSettings>) =>
+    containerOptions(workload({ tier }), 'image', { ...settings, ...change }, undefined).HostConfig;
+  it('is asked for no more processors than it has', () => expect(onSuch(3, { cpus: 1 })).toMatchObject({ NanoCpus: 1e9 }));
+  it('is not asked for privileges that it cannot give', () => {
+    expect(onSuch(3, { privileges: false })).toMatchObject({ Memory: 2048 * 1024 ** 2 });
+    expect(onSuch(3, { privileges: false })).not.toHaveProperty('Privileged');
   });
 });
 

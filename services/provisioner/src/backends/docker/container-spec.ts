@@ -18,6 +18,10 @@ export interface ContainerSettings {
   readonly network: string;
   readonly platformUrl: string;
   readonly agentEnv: Readonly<Record<string, string>>;
+  /** How many the engine has: it refuses a limit above that, which would be none. */
+  readonly cpus: number;
+  /** `false` where the engine cannot give privileges, being without them itself (rootless, nested). */
+  readonly privileges: boolean;
   readonly caps: { readonly standard: Caps; readonly privileged: Caps; readonly full: Caps };
 }
 
@@ -30,6 +34,9 @@ export const labelsOf = (installation: string): Record<string, string> => ({
   [LABELS.managed]: 'true',
   [LABELS.installation]: installation,
 });
+
+/** Tiers 3 and 4 have the machine's privileges. */
+export const wantsPrivileges = ({ tier }: WorkloadSpec): boolean => tier === 3 || tier === 4;
 
 /** Whether the agent shares the network of the machine: tier 4, and everyone on the network `host`. */
 export const onHostNetwork = (spec: WorkloadSpec, network: string): boolean => spec.tier === 4 || network === 'host';
@@ -100,23 +107,24 @@ function binds(spec: WorkloadSpec): string[] {
   return [configs, workspace, ...session, ...engine];
 }
 
-function tierLimits(tier: number, { caps }: ContainerSettings): Docker.HostConfig {
+function tierLimits(tier: number, settings: ContainerSettings): Docker.HostConfig {
+  const { caps, privileges } = settings;
+  const limits = ({ memoryMb, cpuShares }: Caps): Docker.HostConfig => ({
+    Memory: memoryMb * MIB,
+    NanoCpus: Math.min(Math.trunc((cpuShares * 1e9) / 1024), settings.cpus * 1e9),
+  });
+  const privileged: Docker.HostConfig = privileges ? { Privileged: true, PidMode: 'host' } : {};
   switch (tier) {
     case 1:
       return { ReadonlyRootfs: true, Tmpfs: { '/tmp': 'rw,noexec,nosuid,size=64m' }, ...confined };
     case 3:
-      return { Privileged: true, PidMode: 'host', ...limits(caps.privileged) };
+      return { ...privileged, ...limits(caps.privileged) };
     case 4:
-      return { Privileged: true, PidMode: 'host', ...limits(caps.full) };
+      return { ...privileged, ...limits(caps.full) };
     default:
       return { ...limits(caps.standard), ...confined };
   }
 }
-
-const limits = ({ memoryMb, cpuShares }: Caps): Docker.HostConfig => ({
-  Memory: memoryMb * MIB,
-  NanoCpus: Math.trunc((cpuShares * 1e9) / 1024),
-});
 
 /** Our addition for tiers 1 and 2: what an entry point needs to fix ownership and step down to its user, and no more. */
 const confined: Docker.HostConfig = {

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
+import { id12, WorkspaceId } from '@molecule/contracts';
 import { createLog } from '@molecule/service';
 import { extract } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 import { EchoImage } from '../../images/echo-image.ts';
 import { describeBackend } from '../backend.contract.ts';
 import { DockerBackend, type DockerBackendOptions } from './docker-backend.ts';
-import { answers, createEngine } from './engine.ts';
+import { answers, createEngine, isNotFound } from './engine.ts';
 
 const settings = { DOCKER_HOST: process.env['DOCKER_HOST'] };
 const docker = createEngine(settings);
@@ -30,6 +31,16 @@ const options: DockerBackendOptions = {
   log,
 };
 
+/** The files of a workspace outlive it by design (spec 3 §1.8); those of a test need not. */
+const removeWorkspaceVolume = async (workspaceId: string): Promise<void> => {
+  await docker
+    .getVolume(`ws-${workspaceId}-workspace`)
+    .remove({ force: true })
+    .catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+};
+
 describe.runIf(available)('with an engine', () => {
   for (const [name, network] of [
     ['the Docker backend', options.network],
@@ -51,10 +62,7 @@ describe.runIf(available)('with an engine', () => {
           remove: () => container.remove({ force: true }),
         };
       },
-      // The engine's files of a workspace outlive it by design (spec 3 §1.8); those of a test need not.
-      discard: async (workspaceId) => {
-        await docker.getVolume(`ws-${workspaceId}-workspace`).remove({ force: true });
-      },
+      discard: removeWorkspaceVolume,
       readConfig: async (prefix, path) => {
         const archive = await docker.getContainer(`ws-${prefix}`).getArchive({ path: `/configs/${path}` });
         const tar = extract();
@@ -65,6 +73,20 @@ describe.runIf(available)('with an engine', () => {
       },
     }));
   }
+
+  it.for([1, 2, 3, 4])('starts a workload of tier %i, also where the engine has no privileges to give', async (tier) => {
+    const signal = AbortSignal.timeout(30_000);
+    const backend = new DockerBackend({ ...options, network: 'host' });
+    const workspaceId = WorkspaceId.parse(randomUUID());
+    const seed = [{ path: 'config.yaml', data: Buffer.from('runtime: echo\n'), mode: 0o644 }];
+    const outcome = await backend.start({ workspaceId, runtime: 'echo', tier, env: {}, seed, files: [], mount: null }, signal);
+    const running = await backend.isRunning(id12(workspaceId), signal);
+    await backend.stop(id12(workspaceId), signal);
+    await backend.removeVolume(id12(workspaceId), signal);
+    await removeWorkspaceVolume(workspaceId);
+    expect(outcome).toMatchObject({ outcome: 'started', url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) });
+    expect(running).toEqual({ running: true, certain: true });
+  });
 
   it('removes the network it made', async () => {
     await docker.getNetwork(options.network).remove();

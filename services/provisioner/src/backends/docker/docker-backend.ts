@@ -4,6 +4,7 @@
  *   D1. What bears the name but not our label, or another installation's, is neither removed nor replaced: the start fails (B4).
  *   D2. A start that fails or is given up removes the container it made.
  *   D3. Everything the agent reads at its start, its token too, is in the volume before it starts.
+ *   D4. An engine that cannot give privileges is not asked for them again: an agent with fewer is better than none.
  */
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -32,11 +33,12 @@ import {
   labelsOf,
   onHostNetwork,
   sessionVolume,
+  wantsPrivileges,
 } from './container-spec.ts';
-import { isConflict, isMissingImage, isNotFound, within } from './engine.ts';
+import { isConflict, isMissingImage, isNotFound, lacksPrivileges, within } from './engine.ts';
 import { ensureImage, imageFor } from './images.ts';
 
-export interface DockerBackendOptions extends Omit<ContainerSettings, 'platformUrl'> {
+export interface DockerBackendOptions extends Omit<ContainerSettings, 'platformUrl' | 'cpus' | 'privileges'> {
   /** Where agents reach the gateway; asked for at each start. */
   readonly platformUrl: () => Promise<string>;
   readonly docker: Docker;
@@ -59,6 +61,7 @@ export class DockerBackend implements Backend {
   readonly name = 'docker';
   readonly #docker: Docker;
   readonly #options: DockerBackendOptions;
+  #privileges = true;
 
   constructor(options: DockerBackendOptions) {
     this.#docker = options.docker;
@@ -66,35 +69,53 @@ export class DockerBackend implements Backend {
   }
 
   async start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome> {
+    try {
+      const url = await this.#start(spec, signal).catch((error: unknown) => {
+        if (!this.#privileges || !wantsPrivileges(spec) || !lacksPrivileges(error)) throw error;
+        this.#privileges = false; // D4
+        this.#options.log.warn({ err: error }, 'the engine cannot give privileges; tiers 3 and 4 do without from here on');
+        return this.#start(spec, signal);
+      });
+      return { outcome: 'started', url };
+    } catch (error) {
+      return { outcome: 'failed', cause: error };
+    }
+  }
+
+  /** Answers the URL. @throws when it does not run; then its container is gone (D2). */
+  async #start(spec: WorkloadSpec, signal: AbortSignal): Promise<string> {
     const { images, localImage, network, log } = this.#options;
     const prefix = id12(spec.workspaceId);
-    let made: Docker.Container | undefined;
+    const local = images[spec.runtime] === undefined ? await localImage(spec.runtime, signal) : undefined;
+    const image = local ?? imageFor(spec.runtime, images);
+    // What was made here is made for this engine.
+    const platform = local === undefined ? this.#options.platform : undefined;
+    const hostPort = onHostNetwork(spec, network) ? await freePort() : undefined;
+    if (hostPort === undefined) await this.#ensureNetwork(network, signal);
+    await this.#ensureVolume(configVolume(prefix), signal);
+    if (spec.runtime === 'claude-code') await this.#ensureVolume(sessionVolume(prefix), signal);
+    await this.#removeOurs(prefix, signal);
+    await ensureImage(this.#docker, image, platform, log, signal);
+    const options = containerOptions(spec, image, await this.#settings(signal), hostPort);
+    const made = await this.#create(prefix, { ...options, ...(platform && { platform }) }, spec.runtime, signal);
     try {
-      const local = images[spec.runtime] === undefined ? await localImage(spec.runtime, signal) : undefined;
-      const image = local ?? imageFor(spec.runtime, images);
-      // What was made here is made for this engine.
-      const platform = local === undefined ? this.#options.platform : undefined;
-      const hostPort = onHostNetwork(spec, network) ? await freePort() : undefined;
-      if (hostPort === undefined) await this.#ensureNetwork(network, signal);
-      await this.#ensureVolume(configVolume(prefix), signal);
-      if (spec.runtime === 'claude-code') await this.#ensureVolume(sessionVolume(prefix), signal);
-      await this.#removeOurs(prefix, signal);
-      await ensureImage(this.#docker, image, platform, log, signal);
-      const settings = { ...this.#options, platformUrl: await this.#options.platformUrl() };
-      const options = containerOptions(spec, image, settings, hostPort);
-      made = await this.#create(prefix, { ...options, ...(platform === undefined ? {} : { platform }) }, spec.runtime, signal);
       await this.#fill(made, spec, signal);
       if (signal.aborted) throw aborted(signal);
       await made.start({ abortSignal: signal });
       const url = hostPort === undefined ? await this.#publishedUrl(made, prefix, signal) : `http://127.0.0.1:${hostPort}`;
       if (signal.aborted) throw aborted(signal);
-      return { outcome: 'started', url };
+      return url;
     } catch (error) {
-      await made?.remove({ force: true }).catch((left: unknown) => {
+      await made.remove({ force: true }).catch((left: unknown) => {
         if (!isNotFound(left)) log.error({ err: left, prefix }, 'a container whose start failed could not be removed');
       });
-      return { outcome: 'failed', cause: error };
+      throw error;
     }
+  }
+
+  async #settings(signal: AbortSignal): Promise<ContainerSettings> {
+    const { NCPU: cpus } = (await within(this.#docker.info(), signal)) as { NCPU: number };
+    return { ...this.#options, platformUrl: await this.#options.platformUrl(), cpus, privileges: this.#privileges };
   }
 
   async stop(prefix: string, signal: AbortSignal): Promise<StopOutcome> {

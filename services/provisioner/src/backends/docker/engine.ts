@@ -71,6 +71,9 @@ export const isNotFound = (error: unknown): boolean =>
 /** It exists already, or somebody is at it right now. */
 export const isConflict = (error: unknown): boolean => statusOf(error) === 409;
 
+/** An engine without privileges of its own cannot give any: what it says when it is asked to. */
+export const lacksPrivileges = (error: unknown): boolean => /operation not permitted|permission denied/i.test(textOf(error));
+
 export const isMissingImage = (error: unknown): boolean => {
   const text = textOf(error).toLowerCase();
   return text.includes('no such image') || (text.includes('not found') && text.includes('image'));
