@@ -1,20 +1,34 @@
-/** A program in the foreground: its code is ours, and it is told what we are told. */
+/** `molecule up` becomes the program it starts. In a process of its own, for ours would be gone. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import process from 'node:process';
-import { expect, it } from 'vitest';
-import { runInForeground } from './up.ts';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { expect, it, onTestFinished } from 'vitest';
 
-const run = (code: string) => runInForeground(process.execPath, ['-e', code], process.env);
+const UP = fileURLToPath(new URL('./up.ts', import.meta.url));
 
-it('ends with the code of the program', async () => {
-  expect(await run('process.exit(7)')).toBe(7);
-  await expect(runInForeground('/no/such/program', [], {})).rejects.toThrow('cannot run /no/such/program');
+/** Runs `code` by way of `become`, from a process that listens to signals as the command line does. */
+function start(code: string) {
+  const script = `
+    process.once('SIGTERM', () => {});
+    const { become } = await import(${JSON.stringify(UP)});
+    become(process.execPath, ['-e', ${JSON.stringify(code)}], { ...process.env, GONE: undefined, SAID: 'hello' });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+it('is that program from then on: its process id, its environment, its exit code', async () => {
+  const child = start("process.stdout.write(process.pid + ' ' + process.env.SAID); process.exitCode = 7");
+  const said = text(child.stdout);
+  const [code] = await once(child, 'exit');
+  expect([await said, code]).toEqual([`${child.pid} hello`, 7]);
 });
 
-it('hands signals on, and listens no longer when it is over', async () => {
-  const before = process.listenerCount('SIGTERM');
-  const running = run(
-    "process.on('SIGTERM', () => process.exit(3)); process.kill(process.ppid, 'SIGTERM'); setInterval(() => {}, 1000)",
-  );
-  expect(await running).toBe(3);
-  expect(process.listenerCount('SIGTERM')).toBe(before);
+it('and signals reach it', async () => {
+  const child = start("process.on('SIGTERM', () => process.exit(3)); process.stdout.write('up'); setInterval(() => {}, 1000)");
+  await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([3, null]);
 });
