@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SERVICES, type ServiceName } from '@molecule/contracts';
 import { type EmbeddedServer, startNats, startPostgres } from '@molecule/embedded-servers';
-import { freePort, waitFor } from '@molecule/testkit';
+import { freePort, waitFor } from '@molecule/testkit/outside';
 import { pino } from 'pino';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
