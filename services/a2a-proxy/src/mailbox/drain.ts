@@ -135,6 +135,7 @@ export class Drains {
     if (!this.#mayHaveRoom(box, entry.maxConcurrentTasks, prompt)) return false;
 
     const { next, claimed, claimedLately } = await nextWaiting(ledger.db, workspaceId);
+    if (box.held) return false; // D4: what is back in the mailbox is not for this look
     if (!next) {
       // W1: unless something came in while we looked.
       if (box.again === null) waiting.remove(workspaceId);

@@ -110,7 +110,7 @@ describe('a message that waits', () => {
     for (let attempt = 1; attempt <= 5; attempt++) {
       world.beat(id);
       await agent.waitForMessages(2 + attempt);
-      await waitFor(async () => ((await world.facts(poison)).at(-1) === 'a2a.dispatched' ? false : true));
+      await waitFor(async () => (await world.facts(poison)).at(-1) !== 'a2a.dispatched');
     }
     expect((await world.facts(poison)).at(-1)).toBe('a2a.failed');
     const { rows } = await world.database.query('select last_error, attempts, status from mailbox order by sequence limit 1');
