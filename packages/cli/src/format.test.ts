@@ -113,10 +113,10 @@ describe('the audit', () => {
 
   it('names messages that did not end once, but not a thousand', () => {
     const unbalanced = Array.from({ length: 30 }, (_, n) => ({ messageId: `m${n}` }));
-    const lines = auditLines({ ...even, balanced: false, unbalanced }, plain);
+    const lines = auditLines({ ...even, balanced: false, byOutcome: { unbalanced: 45 }, unbalanced }, plain);
     expect(lines).toContain('  {"messageId":"m0"}');
-    expect(lines).toContain('Not balanced: 30 messages did not end exactly once.');
-    expect(lines.at(-1)).toBe('  … and 10 more');
+    expect(lines).toContain('Not balanced: 45 messages did not end exactly once.');
+    expect(lines.at(-1)).toBe('  … and 25 more');
   });
 });
 

@@ -50,11 +50,12 @@ export function auditLines(report: Audit, terminal: Pick<Terminal, 'colours'>): 
   if (outcomes.length > 0) lines.push('', 'By outcome', ...table(outcomes.map(([name, n]) => row(name, n))));
   if (report.balanced) return [...lines, '', paint('green', 'Balanced: every accepted message ended once, or is open.')];
   const examples = report.unbalanced.slice(0, 20).map((message) => `  ${oneLine(textFor(message))}`);
-  const more = report.unbalanced.length - examples.length;
+  const all = Math.max(report.byOutcome['unbalanced'] ?? 0, report.unbalanced.length);
+  const more = all - examples.length;
   return [
     ...lines,
     '',
-    paint('red', `Not balanced: ${count(report.unbalanced.length, 'message')} did not end exactly once.`),
+    paint('red', `Not balanced: ${count(all, 'message')} did not end exactly once.`),
     ...examples,
     ...(more > 0 ? [`  … and ${more} more`] : []),
   ];
