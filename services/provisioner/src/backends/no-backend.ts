@@ -27,6 +27,6 @@ export class NoBackend implements Backend {
   async shutdown() {}
 
   async healthy() {
-    return { ok: true, detail: 'no backend configured: external agents only' };
+    return { ok: true, detail: 'none: external agents only' };
   }
 }

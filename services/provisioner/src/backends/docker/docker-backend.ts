@@ -183,7 +183,7 @@ export class DockerBackend implements Backend {
 
   async healthy(): Promise<{ ok: boolean; detail: string }> {
     const { Version } = await this.#docker.version();
-    return { ok: true, detail: `Docker ${Version}` };
+    return { ok: true, detail: `docker ${Version}, network ${this.#options.network}` };
   }
 
   #ours(labels: Labels): boolean {

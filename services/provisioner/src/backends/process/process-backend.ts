@@ -209,7 +209,7 @@ export class ProcessBackend implements Backend {
   }
 
   async healthy(): Promise<{ ok: boolean; detail: string }> {
-    return { ok: true, detail: `agents are processes of this machine, below ${this.#options.root}` };
+    return { ok: true, detail: `process: agents run as you do, below ${this.#options.root}` };
   }
 
   #home(prefix: string): AgentHome {
