@@ -36,6 +36,7 @@ const CAUGHT_UP_MS = 500;
 const RETAIN_MS = 30_000;
 const PARK_EVERY_MS = 1_000;
 const FLUSH_MS = 2_000;
+const HEAL_EVERY_MS = 2_000;
 /** Workspaces that were silent for longer than the stream remembers are forgotten here too. */
 const FORGET_MS = 26 * 60 * 60 * 1_000;
 const LIVE = { replayed: false } as const;
@@ -55,6 +56,8 @@ export class BeatFeed {
   #replaying: Promise<void> | undefined;
   #parkedAt = Number.NEGATIVE_INFINITY;
   #forgetAbove = 10_000;
+  #healing = false;
+  #healedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(bus: Bus, log: Log) {
     this.#bus = bus;
@@ -114,7 +117,6 @@ export class BeatFeed {
     if (!passed && !this.#stopping.signal.aborted) {
       this.#bus.counts.beatWaitsLate++;
       this.#log.warn({ gateway: mark.gateway, seq: mark.seq, timeoutMs }, 'a beat did not come in time; going on without it');
-      void this.#replay('late');
     }
     return passed;
   }
@@ -135,7 +137,7 @@ export class BeatFeed {
     }
     if (this.#marks.heard(beat.gateway, beat.seq)) {
       this.#bus.counts.beatGaps++;
-      void this.#replay('beats are missing');
+      void this.#heal();
     }
     this.#marks.wake();
   }
@@ -193,6 +195,17 @@ export class BeatFeed {
     this.#log.error({ err: error, workspaceId }, 'a listener to beats failed');
   }
 
+  /** At once, but not again and again: beats that are lost all the time shall not cost a reading each. */
+  async #heal(): Promise<void> {
+    if (this.#replaying || this.#healing) return;
+    this.#healing = true;
+    const early = this.#healedAt + HEAL_EVERY_MS - performance.now();
+    if (early > 0) await sleep(early, this.#stopping.signal);
+    this.#healing = false;
+    this.#healedAt = performance.now();
+    await this.#replay('beats are missing');
+  }
+
   /** Reads the last beat of every workspace again (F3). One at a time: what is asked for meanwhile is covered by the one under way. */
   #replay(why: string): Promise<void> {
     const untilAllAreTold = async () => {
@@ -211,31 +224,38 @@ export class BeatFeed {
     const began = performance.now();
     const covered = this.#listening.filter(({ fresh }) => fresh);
     let read = 0;
-    let feed: OrderedFeed | undefined;
+    let atTheEnd: () => void = () => {};
+    const end = new Promise<void>((resolve) => {
+      atTheEnd = resolve;
+    });
+    signal.addEventListener('abort', atTheEnd, { once: true });
+    const opening = OrderedFeed.open(
+      this.#bus,
+      {
+        stream: STREAMS.heartbeats,
+        log: this.#log,
+        from: 'all',
+        contiguous: false,
+        onMessage: (message, { pending }) => {
+          this.#reread(message);
+          read++;
+          if (pending === 0) atTheEnd();
+        },
+        onGap: () => {},
+        onIdle: atTheEnd,
+      },
+      signal,
+    );
     try {
-      await new Promise<void>((resolve, reject) => {
-        signal.addEventListener('abort', () => resolve(), { once: true });
-        const options = {
-          stream: STREAMS.heartbeats,
-          log: this.#log,
-          from: 'all',
-          contiguous: false,
-          onMessage: (message: Msg, { pending }: { pending: number }) => {
-            this.#reread(message);
-            read++;
-            if (pending === 0) resolve();
-          },
-          onGap: () => {},
-          onIdle: resolve,
-        } as const;
-        OrderedFeed.open(this.#bus, options, signal).then((opened) => {
-          feed = opened;
-        }, reject);
-      });
-    } catch (error) {
-      if (!signal.aborted) this.#log.error({ err: error }, 'the last beats could not be read'); // open only rejects when aborted
+      await Promise.all([end, opening]);
+    } catch {
+      // Opening fails only when this feed is stopped.
     } finally {
-      await feed?.stop();
+      signal.removeEventListener('abort', atTheEnd);
+      await opening.then(
+        (feed) => feed.stop(),
+        () => {},
+      );
     }
     if (signal.aborted) return;
     for (const listening of covered) listening.fresh = false;

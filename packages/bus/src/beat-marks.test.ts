@@ -51,7 +51,17 @@ describe('how far a reader has got', () => {
     const marks = new BeatMarks();
     expect(await marks.wait(g(7), 1)).toBe(false);
     expect(marks.passed(g(7))).toBe(true);
-    expect(marks.heard('g', 8)).toBe(false);
+    expect(marks.heard('g', 8)).toBe(true); // and yet knows that they are missing
+    expect(marks.passed(g(8))).toBe(false);
+    marks.healed();
+    expect(marks.passed(g(8))).toBe(true);
+  });
+
+  it('takes what comes late, after it was given up, as if nothing had been', async () => {
+    const marks = new BeatMarks();
+    await marks.wait(g(3), 1);
+    for (const seq of [1, 2, 3, 4]) expect(marks.heard('g', seq)).toBe(false);
+    expect(marks.passed(g(4))).toBe(true);
   });
 
   it('never says passed while a beat before the mark is missing or open, whatever was lost and re-read', () => {

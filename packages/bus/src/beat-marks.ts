@@ -8,9 +8,9 @@
 import type { BeatMark } from '@molecule/contracts';
 
 interface Progress {
-  /** Everything up to here was given on (or given up). */
+  /** Everything up to here was given on, or given up. */
   floor: number;
-  /** The newest number seen; above `floor` only while something between is missing. */
+  /** The newest number seen. Above `floor` while something between is missing; below it after something was given up. */
   highest: number;
   /** Beats whose listeners are still at it. */
   readonly open: Set<number>;
@@ -35,7 +35,7 @@ export class BeatMarks {
     progress.heardAt = performance.now();
     if (seq <= progress.highest) return false;
     const jumped = seq > progress.highest + 1;
-    if (!jumped && progress.floor === progress.highest) progress.floor = seq;
+    if (!jumped && progress.floor >= progress.highest) progress.floor = Math.max(progress.floor, seq);
     progress.highest = seq;
     return jumped;
   }
@@ -48,7 +48,7 @@ export class BeatMarks {
 
   /** The last beats were read again to the end: whatever jump was noticed before that is made good. */
   healed(): void {
-    for (const progress of this.#gateways.values()) progress.floor = progress.highest;
+    for (const progress of this.#gateways.values()) progress.floor = Math.max(progress.floor, progress.highest);
     this.wake();
   }
 
@@ -96,10 +96,10 @@ export class BeatMarks {
     for (const waiter of [...this.#waiters]) waiter.settle(false);
   }
 
+  /** `highest` stays: should the gateway go on without these, the jump is noticed (M2). */
   #giveUp({ gateway, seq }: BeatMark): void {
     const progress = this.#of(gateway);
     if (progress.floor < seq) progress.floor = seq;
-    if (progress.highest < seq) progress.highest = seq;
     for (const open of progress.open) if (open <= seq) progress.open.delete(open);
   }
 

@@ -8,6 +8,9 @@ import { type Bus, openBus } from './connection.ts';
 import { listParked } from './parked.ts';
 import { aBeat, aWorkspaceId, eventually, it } from './test-support.ts';
 
+/** Milliseconds that even a busy machine needs at most. */
+const SOON = 10_000;
+
 const publisher = (bus: Bus, gateway = 'gateway-1') => new BeatPublisher(bus, { gateway, clock: systemClock });
 const markOf = (gateway: BeatPublisher): BeatMark => gateway.mark() ?? { gateway: '', seq: 0 };
 
@@ -34,7 +37,7 @@ describe('beats', () => {
     gateway.publish(aBeat(workspaceId.toUpperCase(), { active_tasks: 2, runtime_metadata: { idle_timeout_seconds: 60 } }));
     gateway.publish(aBeat(workspaceId, { current_task: 'thinking' }));
     expect(gateway.mark()).toEqual({ gateway: 'gateway-1', seq: 2 });
-    expect(await feed.caughtUp(gateway.mark())).toBe(true);
+    expect(await feed.caughtUp(gateway.mark(), SOON)).toBe(true);
     expect(heard.map(({ beat, replayed }) => ({ seq: beat.seq, replayed }))).toEqual([
       { seq: 1, replayed: false },
       { seq: 2, replayed: false },
@@ -58,6 +61,7 @@ describe('beats', () => {
     expect(heard).toHaveLength(50);
     expect(heard.every(({ beat, replayed }) => replayed && beat.currentTask === 'two')).toBe(true);
     expect(feed.caughtUp(gateway.mark())).toBe(true);
+    await expect.poll(async () => (await bus.jsm.streams.info(STREAMS.heartbeats)).state.consumer_count).toBe(0);
     const second: string[] = [];
     feed.onBeat(({ workspaceId }) => void second.push(workspaceId));
     expect(new Set(second)).toEqual(new Set(workspaces));
@@ -70,7 +74,7 @@ describe('beats', () => {
     expect(feed.caughtUp(null)).toBe(true);
     gateway.publish(aBeat(aWorkspaceId()));
     const mark = gateway.mark();
-    await feed.caughtUp(mark);
+    await feed.caughtUp(mark, SOON);
     expect(feed.caughtUp(mark)).toBe(true);
   });
 
@@ -84,7 +88,7 @@ describe('beats', () => {
     feed.onBeat(() => promised);
     gateway.publish(aBeat(aWorkspaceId()));
     let passed: boolean | undefined;
-    const waiting = Promise.resolve(feed.caughtUp(gateway.mark(), 5_000)).then((yes) => {
+    const waiting = Promise.resolve(feed.caughtUp(gateway.mark(), SOON)).then((yes) => {
       passed = yes;
     });
     await bus.nats.flush();
@@ -109,14 +113,14 @@ describe('beats', () => {
     const { feed, heard } = await listening(lossy);
     const gateway = publisher(await opened(nats.url, log));
     gateway.publish(aBeat(aWorkspaceId(), { current_task: 'first' }));
-    await feed.caughtUp(gateway.mark());
+    await feed.caughtUp(gateway.mark(), SOON);
     link.drops = true;
     gateway.publish(aBeat(aWorkspaceId(), { current_task: 'missed' }));
     await eventually(() => link.dropped === 1);
     link.drops = false;
     expect(feed.caughtUp(gateway.mark(), 60_000)).not.toBe(true);
     gateway.publish(aBeat(aWorkspaceId(), { current_task: 'next' }));
-    expect(await feed.caughtUp(gateway.mark(), 5_000)).toBe(true);
+    expect(await feed.caughtUp(gateway.mark(), SOON)).toBe(true);
     expect(heard.map(({ beat, replayed }) => [beat.currentTask, replayed])).toEqual([
       ['first', false],
       ['next', false],
@@ -131,7 +135,7 @@ describe('beats', () => {
     const { feed, heard } = await listening(bus);
     const workspaceId = aWorkspaceId();
     gateway.publish(aBeat(workspaceId, { current_task: 'before' }));
-    await feed.caughtUp(gateway.mark());
+    await feed.caughtUp(gateway.mark(), SOON);
     await nats.kill();
     await eventually(() => !bus.connected && !sender.connected);
     // B2: only the newest is held, with what an older one had declared.
@@ -141,7 +145,7 @@ describe('beats', () => {
     await nats.up();
     await eventually(() => heard.some(({ beat }) => beat.currentTask === 'newest'));
     expect(gateway.mark()?.seq).toBe(2);
-    expect(await feed.caughtUp(gateway.mark())).toBe(true);
+    expect(await feed.caughtUp(gateway.mark(), SOON)).toBe(true);
     expect(heard.map(({ beat }) => beat.currentTask)).toEqual(['before', 'newest']);
     expect(heard[1]?.beat.runtimeMetadata).toEqual({ idle_timeout_seconds: 60 });
     await sender.close();
@@ -154,7 +158,7 @@ describe('beats', () => {
     const second = publisher(bus, 'gateway-2');
     first.publish(aBeat(workspaceId, { current_task: 'by one' }));
     second.publish(aBeat(workspaceId, { current_task: 'by two' }));
-    await Promise.all([feed.caughtUp(first.mark()), feed.caughtUp(second.mark())]);
+    await Promise.all([feed.caughtUp(first.mark(), SOON), feed.caughtUp(second.mark(), SOON)]);
     await storedBeats(bus, 1);
     await bus.nats.reconnect();
     await expect.poll(() => bus.counts.beatReplays).toBe(2);
@@ -171,7 +175,7 @@ describe('beats', () => {
     for (const rubbish of ['', 'x', '{}', '[1]']) bus.nats.publish(subjects.heartbeat(workspaceId), rubbish);
     const gateway = publisher(bus);
     gateway.publish(aBeat(workspaceId));
-    expect(await feed.caughtUp(gateway.mark())).toBe(true);
+    expect(await feed.caughtUp(gateway.mark(), SOON)).toBe(true);
     expect(heard).toHaveLength(1);
     expect(bus.counts.beatsMalformed).toBe(4);
     expect(lines.saying('a listener to beats failed').length).toBeGreaterThanOrEqual(2);

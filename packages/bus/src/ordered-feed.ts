@@ -60,7 +60,10 @@ export class OrderedFeed {
   /** Resolves once the consumer is there: what is stored after that is heard. Rejects only when `signal` is aborted. */
   static async open(bus: Bus, options: OrderedFeedOptions, signal?: AbortSignal): Promise<OrderedFeed> {
     const feed = new OrderedFeed(bus, options);
-    const stop = () => feed.#stopping.abort();
+    const stop = () => {
+      feed.#stopping.abort();
+      feed.#restart();
+    };
     if (signal?.aborted) stop();
     else signal?.addEventListener('abort', stop, { once: true });
     feed.#stopping.signal.addEventListener('abort', () => signal?.removeEventListener('abort', stop), { once: true });
@@ -101,8 +104,7 @@ export class OrderedFeed {
     while (!signal.aborted) {
       try {
         const over = new Promise<string>((resolve) => {
-          this.#restart = () => resolve('reconnected');
-          signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+          this.#restart = () => resolve('reconnected, or stopped');
         });
         const session = await this.#open();
         this.#session = session;

@@ -19,12 +19,12 @@ describe('the capabilities of runtimes', () => {
     const beats = await BeatFeed.open(restarted, { log });
     onTestFinished(() => beats.stop());
     const capabilities = new RuntimeCapabilities({ beats, directory: nobody, leaseMs: 180_000, clock: systemClock });
-    expect(await beats.caughtUp(gateway.mark())).toBe(true);
+    expect(await beats.caughtUp(gateway.mark(), 10_000)).toBe(true);
     expect(capabilities.has(workspaceId, 'scheduler')).toBe(true);
     expect(capabilities.idleTimeoutMs(workspaceId)).toBe(600_000);
 
     gateway.publish(HeartbeatBody.parse({ workspace_id: workspaceId, runtime_metadata: {} }));
-    expect(await beats.caughtUp(gateway.mark())).toBe(true);
+    expect(await beats.caughtUp(gateway.mark(), 10_000)).toBe(true);
     expect(capabilities.has(workspaceId, 'scheduler')).toBe(false);
     expect(capabilities.activeTasks(workspaceId)).toBe(0);
   });

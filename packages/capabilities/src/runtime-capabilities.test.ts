@@ -31,7 +31,7 @@ function runtimes() {
         void listener(aBeat({ receivedAt: clock.now().getTime(), ...more }), { replayed: false });
     },
     happens: (type: AnyRecordedFact['type']) => {
-      for (const listener of factListeners) listener({ type, workspaceId } as AnyRecordedFact);
+      for (const listener of factListeners) listener({ type, workspaceId } as unknown as AnyRecordedFact);
     },
   };
 }
