@@ -21,7 +21,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { NewEntry, Run, Stored } from './append.ts';
 import { inTransaction, kyselyOver, runOn } from './connection.ts';
-import { CommitUnknown, isConnectionLost, VersionConflict } from './errors.ts';
+import { CommitUnknown, isBroken, isConnectionLost, VersionConflict } from './errors.ts';
 import { KnownAggregates, toStore } from './gate.ts';
 import { GroupCommit, storeTogether } from './group-commit.ts';
 import { type Follow, followLog } from './log.ts';
@@ -37,7 +37,9 @@ import { type AnyAggregate, type AnyProjection, replay } from './types.ts';
 /** Streams whose state is remembered. */
 const REMEMBERED = 2_048;
 /** How long a command waits for its turn on a stream; a contended stream sorts itself out by E5. */
-const TURN_MS = 2_000;
+const TURN_MS = 10_000;
+/** How long closing waits for transactions that are open. */
+const CLOSE_MS = 4_000;
 /** Entries per statement of `appendMany`. */
 const MANY = 256;
 
@@ -63,7 +65,7 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
   readonly #run: Run;
   readonly #group: GroupCommit;
   readonly #recent = new RecentStates(REMEMBERED);
-  readonly #turns = new Turns(TURN_MS);
+  readonly #turns = new Turns({ maxWaitMs: TURN_MS, isHopeless: isBroken });
   readonly #snapshots: SnapshotWriter;
   readonly #listeners = new Set<() => void>();
   readonly #meet = (aggregate: AnyAggregate<Tables>): void => this.#known.meet(aggregate);
@@ -269,8 +271,17 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#snapshots.idle().then(() => this.pool.end());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { promise: tooLong, resolve } = Promise.withResolvers<'too long'>();
+    const timer = setTimeout(resolve, CLOSE_MS, 'too long');
+    const closed = this.#snapshots.idle().then(() => this.pool.end());
+    if ((await Promise.race([closed, tooLong])) === 'too long')
+      this.#log.warn('a transaction is still open; it is left to itself');
+    clearTimeout(timer);
   }
 }
 

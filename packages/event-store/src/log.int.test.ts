@@ -62,14 +62,20 @@ describe('a reader of the log', () => {
         });
       }),
     );
+    let isWritten = false;
+    const written = writing.then(() => {
+      isWritten = true;
+    });
     const read: string[] = [];
     let cursor: LogCursor | undefined;
-    while (read.length < total) {
+    for (let isOver = false; !isOver; ) {
+      isOver = isWritten;
       const page = await ledger.readFacts({ ...(cursor !== undefined && { after: cursor }), limit: 50 });
       read.push(...page.facts.map(({ stream, version }) => `${stream}@${version}`));
       ({ cursor } = page);
+      isOver &&= page.facts.length === 0;
     }
-    await writing;
+    await written;
     expect(new Set(read).size).toBe(total);
     for (let stream = 0; stream < 10; stream++) {
       const versions = read.filter((name) => name.startsWith(`plain.${stream}@`)).map((name) => Number(name.split('@')[1]));

@@ -25,7 +25,7 @@ describe('recent states', () => {
 
 describe('turns', () => {
   it('T2: are taken in order per stream, and not across streams', async () => {
-    const turns = new Turns(10_000);
+    const turns = new Turns({ maxWaitMs: 10_000, isHopeless: () => false });
     const events: string[] = [];
     const gates = [0, 1, 2].map(() => Promise.withResolvers<void>());
     const work = (stream: string, n: number) =>
@@ -43,7 +43,7 @@ describe('turns', () => {
   });
 
   it('T2: are not waited for too long, and a failure ends its turn', async () => {
-    const turns = new Turns(5);
+    const turns = new Turns({ maxWaitMs: 5, isHopeless: () => false });
     const stuck = Promise.withResolvers<void>();
     const first = turns.take('a', () => stuck.promise);
     await expect(turns.take('a', async () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
@@ -51,5 +51,21 @@ describe('turns', () => {
     stuck.resolve();
     await first;
     expect(await turns.take('a', async () => 'free')).toBe('free');
+  });
+
+  it('T2: are not waited for when the one before failed hopelessly', async () => {
+    const turns = new Turns({ maxWaitMs: 10_000, isHopeless: () => true });
+    const gate = Promise.withResolvers<void>();
+    const stuck = Promise.withResolvers<string>();
+    const first = turns.take('a', async () => {
+      await gate.promise;
+      throw new Error('the database is away');
+    });
+    const others = [turns.take('a', () => stuck.promise), turns.take('a', async () => 'went on')];
+    gate.resolve();
+    await expect(first).rejects.toThrow('away');
+    expect(await others[1]).toBe('went on');
+    stuck.resolve('in the end');
+    expect(await others[0]).toBe('in the end');
   });
 });

@@ -3,8 +3,8 @@
  *
  *   T1. A remembered state may be out of date. What is decided on it is stored only if its version is still the head; that it
  *       yields nothing, or a refusal, counts only when decided again on a state read from the database.
- *   T2. Commands on one stream take turns within a process, so that they do not fail each other; who waited too long goes on
- *       without a turn.
+ *   T2. Commands on one stream take turns within a process, so that they do not fail each other. Nobody waits for a turn when the
+ *       database is away, or for too long: then they go on without one.
  */
 import type { Loaded } from './types.ts';
 
@@ -47,10 +47,14 @@ export class RecentStates {
 /** One at a time per stream, in the order they came (T2). */
 export class Turns {
   readonly #maxWaitMs: number;
+  readonly #isHopeless: (error: unknown) => boolean;
   readonly #last = new Map<string, Promise<void>>();
+  #alarm = Promise.withResolvers<void>();
 
-  constructor(maxWaitMs: number) {
+  /** `isHopeless` tells the failures that the next in turn would only repeat. */
+  constructor({ maxWaitMs, isHopeless }: { readonly maxWaitMs: number; readonly isHopeless: (error: unknown) => boolean }) {
     this.#maxWaitMs = maxWaitMs;
+    this.#isHopeless = isHopeless;
   }
 
   async take<R>(stream: string, work: () => Promise<R>): Promise<R> {
@@ -62,6 +66,9 @@ export class Turns {
     try {
       if (before) await this.#wait(before);
       return await work();
+    } catch (error) {
+      if (this.#isHopeless(error)) this.#raiseAlarm();
+      throw error;
     } finally {
       end();
       if (this.#last.get(stream) === tail) this.#last.delete(stream);
@@ -71,7 +78,12 @@ export class Turns {
   async #wait(before: Promise<void>): Promise<void> {
     const { promise: tired, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#maxWaitMs);
-    await Promise.race([before, tired]);
+    await Promise.race([before, this.#alarm.promise, tired]);
     clearTimeout(timer);
+  }
+
+  #raiseAlarm(): void {
+    this.#alarm.resolve();
+    this.#alarm = Promise.withResolvers<void>();
   }
 }

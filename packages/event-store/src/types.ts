@@ -157,7 +157,7 @@ export interface Ledger<Tables> {
   /** Builds the projections anew from the log and compares them with the live tables; unless `check`, mends what differs (I3). */
   rebuild(projections: readonly AnyProjection<Tables>[], options: { readonly check: boolean }): Promise<RebuildReport>;
   healthy(): Promise<{ ok: boolean; detail: string }>;
-  /** Waits for what is running, then lets go of the connections. */
+  /** Waits for what is running, 4 s at most, and lets go of the connections. */
   close(): Promise<void>;
 }
 
