@@ -1,0 +1,198 @@
+/** A registry over real servers, and a gateway's side of it: requests in somebody's name, and beats. For tests. */
+
+import { randomUUID } from 'node:crypto';
+import { BeatPublisher, type Bus, RequestServer } from '@molecule/bus';
+import { type AnyFact, ask, HeartbeatBody, type Identity, type RequestContext, subjects } from '@molecule/contracts';
+import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
+import { createBasics, Scope, systemClock } from '@molecule/service';
+import type { it as withServers } from '@molecule/testkit';
+import { Config } from './config.ts';
+import { createRegistry } from './service.ts';
+
+const KEY = 'a key that only tests use, long enough';
+type Log = Parameters<typeof createBasics>[1]['log'];
+
+export interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: what a route answered, looked at by tests
+  readonly body: any;
+  readonly text: string;
+}
+
+export interface Call {
+  readonly as?: Identity;
+  readonly body?: unknown;
+  readonly raw?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly principal?: Partial<RequestContext['principal']>;
+  /** Which gateway's beats the registry must have seen. */
+  readonly after?: BeatPublisher;
+}
+
+export const ADMIN: Identity = { kind: 'admin' };
+export const NOBODY: Identity = { kind: 'anonymous' };
+
+export class Registry {
+  readonly service: RunningService;
+  readonly scope: Scope;
+
+  constructor(service: RunningService, scope: Scope) {
+    this.service = service;
+    this.scope = scope;
+  }
+
+  async call(
+    method: string,
+    path: string,
+    { as = ADMIN, body, raw, headers = {}, principal = {}, after }: Call = {},
+  ): Promise<Answer> {
+    const context: RequestContext = {
+      principal: { identity: as, devOpen: false, adminTokenSet: true, noLiveToken: false, tokensKnown: true, ...principal },
+      requestId: randomUUID(),
+      beats: after?.mark() ?? null,
+    };
+    const response = await fetch(`http://127.0.0.1:${this.service.port}${path}`, {
+      method,
+      redirect: 'manual',
+      headers: { ...headers, [CONTEXT_HEADER]: signContext(context, KEY) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(raw !== undefined && { body: raw }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      text,
+      body: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : null,
+    };
+  }
+
+  /** Creates a workspace and answers its id. */
+  async create(body: object = {}): Promise<string> {
+    const answer = await this.call('POST', '/workspaces', { body: { name: 'atlas', runtime: 'echo', ...body } });
+    if (answer.status !== 201) throw new Error(answer.text);
+    return answer.body.id;
+  }
+
+  async status(id: string, after?: BeatPublisher): Promise<string> {
+    return (await this.call('GET', `/workspaces/${id}`, after ? { after } : {})).body.status;
+  }
+
+  async register(id: string, differs: object = {}, call: Call = { as: NOBODY }): Promise<Answer> {
+    return this.call('POST', '/registry/register', {
+      ...call,
+      body: { id, url: 'http://localhost:8001', agent_card: { name: 'card' }, ...differs },
+    });
+  }
+
+  async events(id: string): Promise<[type: string, payload: unknown][]> {
+    const { body } = await this.call('GET', `/events/${id}`);
+    return body.map((event: { event_type: string; payload: unknown }) => [event.event_type, event.payload]).toReversed();
+  }
+}
+
+export async function startRegistry({
+  postgresUrl,
+  natsUrl,
+  log,
+  env = {},
+}: {
+  readonly postgresUrl: string;
+  readonly natsUrl: string;
+  readonly log: NonNullable<Log>;
+  readonly env?: Readonly<Record<string, string>>;
+}): Promise<Registry> {
+  const scope = new Scope();
+  const config = Config.parse({
+    DATABASE_URL: postgresUrl,
+    NATS_URL: natsUrl,
+    MOLECULE_INTERNAL_KEY: KEY,
+    PORT: '0',
+    OPS_PORT: '0',
+    ...env,
+  });
+  const service = await createRegistry(config, createBasics('registry', { level: 'silent', log }), scope);
+  return new Registry(service, scope);
+}
+
+/** The other services, as far as the registry asks them. */
+export class Others {
+  readonly stopped: string[] = [];
+  readonly disabled: string[] = [];
+  backend: 'process' | 'none' = 'process';
+  stop: (workspaceId: string) => 'stopped' | 'not-found' | 'failed' = () => 'stopped';
+  readonly #servers: RequestServer[];
+
+  constructor(bus: Bus, log: NonNullable<Log>) {
+    const provisioner = new RequestServer(bus, 'provisioner', log);
+    provisioner.serve(ask.provisioner.backend, () => ({ backend: this.backend, installation: 'test' }));
+    provisioner.serve(ask.provisioner.stop, ({ workspaceId }) => {
+      this.stopped.push(workspaceId);
+      const outcome = this.stop(workspaceId);
+      return { outcome, volumeRemoved: outcome === 'stopped' };
+    });
+    const scheduler = new RequestServer(bus, 'scheduler', log);
+    scheduler.serve(ask.scheduler.disableFor, ({ workspaceIds }) => {
+      this.disabled.push(...workspaceIds);
+      return { disabled: 0 };
+    });
+    this.#servers = [provisioner, scheduler];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.drain()));
+  }
+}
+
+/** A gateway that accepts beats. */
+export const aGateway = (bus: Bus, name = 'gateway-test') => new BeatPublisher(bus, { gateway: name, clock: systemClock });
+
+export const beat = (gateway: BeatPublisher, workspaceId: string, differs: object = {}) =>
+  gateway.publish(HeartbeatBody.parse({ workspace_id: workspaceId, ...differs }));
+
+let versions = 0;
+/** Another service's fact, published as its relay would. */
+export async function publish(
+  bus: Bus,
+  fact: AnyFact & { readonly recordedAt?: string },
+  id: string = randomUUID(),
+): Promise<string> {
+  const workspaceId = 'workspaceId' in fact.data ? fact.data.workspaceId : 'platform';
+  const recorded = {
+    id,
+    stream: `${fact.type.split('.')[0]}.${workspaceId}`,
+    version: ++versions,
+    schema: 1,
+    workspaceId,
+    recordedAt: fact.recordedAt ?? new Date().toISOString(),
+    commandId: id,
+    correlationId: null,
+    causationId: null,
+    traceparent: null,
+    type: fact.type,
+    data: fact.data,
+  };
+  await bus.nats.request(subjects.fact(fact.type, workspaceId), JSON.stringify(recorded));
+  return id;
+}
+
+interface Fixtures {
+  readonly others: Others;
+  readonly registry: Registry;
+}
+
+/** `it` with a running registry and the others it asks. */
+export const withRegistry = (it: typeof withServers) =>
+  it
+    .extend('others', async ({ bus, log }, { onCleanup }): Promise<Fixtures['others']> => {
+      const others = new Others(bus, log);
+      onCleanup(() => others.close());
+      return others;
+    })
+    .extend(
+      'registry',
+      async ({ postgresUrl, natsUrl, log, bus: _, others: __ }, { onCleanup }): Promise<Fixtures['registry']> => {
+        const registry = await startRegistry({ postgresUrl, natsUrl, log });
+        onCleanup(() => registry.scope.close());
+        return registry;
+      },
+    );
