@@ -138,12 +138,13 @@ describe('the relay', () => {
     const neighbour = await replica({ schema: 'scheduler', service: 'scheduler' });
     const delays: number[] = [];
     for (let n = 1; n <= 5; n++) {
-      let committed = 0;
       await neighbour.transaction(async (tx) => {
         await tx.query(`insert into notes values ($1, '')`, [`${n}`]);
         await ledger.transact(plain, command('a', n), add(1));
-        committed = performance.now();
+        // Long enough for the relay to have looked.
+        await tx.query('select pg_sleep(0.03)');
       });
+      const committed = performance.now();
       await board.has(n + 1);
       delays.push(performance.now() - committed);
     }
