@@ -8,5 +8,6 @@ export { bind, CannotListen } from './listening.ts';
 export { createLog, type Log, type LogOptions } from './log.ts';
 export { type Loop, type LoopSnapshot, Loops } from './loops.ts';
 export { type RunOptions, run } from './run.ts';
+export { runService } from './run-service.ts';
 export { Scope } from './scope.ts';
 export { backoff, type Clock, newId, sleep, systemClock } from './time.ts';

@@ -1,10 +1,6 @@
-import { createBasics, readConfig, run } from '@molecule/service';
-import { Config } from './config.ts';
-import { createScheduler } from './service.ts';
+/** Runs the scheduler as a process of its own. What was compiled once is kept: the next start is quicker. */
+import { enableCompileCache } from 'node:module';
 
-const config = readConfig(Config, process.env);
-const basics = createBasics('scheduler', { level: config.LOG_LEVEL });
-
-await run(basics.log, async (scope) => {
-  await createScheduler(config, basics, scope);
-});
+enableCompileCache();
+const [{ runService }, { Config, createScheduler }] = await Promise.all([import('@molecule/service'), import('./index.ts')]);
+await runService('scheduler', process.env, Config, createScheduler);

@@ -1,10 +1,6 @@
-import { createBasics, readConfig, run } from '@molecule/service';
-import { Config } from './config.ts';
-import { createSweeper } from './service.ts';
+/** Runs the sweeper as a process of its own. What was compiled once is kept: the next start is quicker. */
+import { enableCompileCache } from 'node:module';
 
-const config = readConfig(Config, process.env);
-const basics = createBasics('sweeper', { level: config.LOG_LEVEL });
-
-await run(basics.log, async (scope) => {
-  await createSweeper(config, basics, scope);
-});
+enableCompileCache();
+const [{ runService }, { Config, createSweeper }] = await Promise.all([import('@molecule/service'), import('./index.ts')]);
+await runService('sweeper', process.env, Config, createSweeper);
