@@ -105,7 +105,7 @@ describe('a running step', () => {
     const step = join(dir, 'step.mjs');
     writeFileSync(step, script);
     const code = `import { runAll } from ${JSON.stringify(join(import.meta.dirname, 'run.mjs'))};
-      process.exitCode = await runAll({ steps: [{ name: 'x', run: ['node', ${JSON.stringify(step)}] }] }, { node: process.execPath, path: '' });`;
+      process.exitCode = await runAll({ steps: [{ name: 'x', run: ['node', ${JSON.stringify(step)}], channel: true }] }, { node: process.execPath, path: '' });`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', code, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     let output = '';
@@ -132,5 +132,14 @@ describe('a running step', () => {
     child.kill('SIGINT');
     expect(await ended).toEqual([3, null]);
     expect(output()).toBe('ready\nheard 1\n');
+  });
+
+  it('B2: notices when we are killed', async () => {
+    const { child, output } = await start(`
+      process.once('disconnect', () => { console.log('alone'); process.exit(0); });
+      console.log('ready');`);
+    await expect.poll(output).toBe('ready\n');
+    child.kill('SIGKILL');
+    await expect.poll(output).toBe('ready\nalone\n');
   });
 });

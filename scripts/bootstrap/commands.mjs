@@ -2,7 +2,8 @@
  * The commands, and the steps each consists of. Pure: a command is a function from its arguments to a plan.
  *
  * @typedef {{ readonly nats?: 'NATS_URL' | 'TEST_NATS_URL' }} Needs  whether a nats-server is needed, unless that variable names one
- * @typedef {{ readonly name: string, readonly run: readonly string[] }} Step  a program of `node_modules/.bin` (or `node`) and its arguments
+ * @typedef {{ readonly name: string, readonly run: readonly string[], readonly channel?: boolean }} Step  a program of
+ *   `node_modules/.bin` (or `node`) and its arguments; with a channel, it stops when we are gone
  * @typedef {{ readonly needs: Needs, readonly steps: readonly Step[], readonly summary?: boolean }} Plan
  */
 
@@ -19,9 +20,9 @@ const SERVED = ['int', 'e2e'];
 
 /** @type {Readonly<Record<string, (args: readonly string[]) => Plan>>} */
 export const COMMANDS = {
-  start: (args) => ({
+  start: () => ({
     needs: { nats: 'NATS_URL' },
-    steps: [{ name: 'start', run: ['node', 'packages/cli/src/main.ts', 'up', ...args] }],
+    steps: [{ name: 'start', run: ['node', 'deploy/embedded/src/main.ts'], channel: true }],
   }),
   test: (args) => testPlan(args),
   bench: (args) => ({ needs: { nats: 'TEST_NATS_URL' }, steps: [{ name: 'bench', run: ['node', 'bench/main.ts', ...args] }] }),

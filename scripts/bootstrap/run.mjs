@@ -1,9 +1,10 @@
 /**
  * Runs the steps of a plan one after the other, in the foreground.
  *
- *   B1. Each signal reaches the running step once. A terminal sends Ctrl-C to every process of its group, and npm passes it
- *       on once more; so a step runs in a group of its own, and of a burst of signals one is handed on.
- *   B2. When npm is killed, so that nobody could stop us any more, the step is told to stop.
+ *   B1. Each signal reaches the running step once. A terminal sends it to every process of its group, so there it is not
+ *       handed on; elsewhere one of a burst is (npm passes on what its group has heard already).
+ *   B2. A step does not outlive who could stop it: when npm is killed the step is told to stop, and a step that asked for a
+ *       channel notices when we are.
  *   B3. The exit code is the step's own; 128 + signal when a signal ended it.
  */
 import { spawn } from 'node:child_process';
@@ -26,7 +27,7 @@ export async function runAll({ steps, summary = false }, tools) {
   for (const step of steps) {
     if (summary) process.stdout.write(`\n── ${step.name} ${'─'.repeat(Math.max(0, 60 - step.name.length))}\n`);
     const startedAt = performance.now();
-    const { code, told } = await runStep(step.run, tools);
+    const { code, told } = await runStep(step, tools);
     results.push({ name: step.name, code, ms: performance.now() - startedAt });
     if (told) break;
   }
@@ -50,22 +51,31 @@ export function summaryOf(results, planned) {
 }
 
 /**
- * @param {readonly string[]} run
+ * @param {import('./commands.mjs').Step} step
  * @param {{ node: string, path: string }} tools
  * @returns {Promise<{ code: number, told: boolean }>} `told`: a signal asked us to stop
  */
-function runStep([program = '', ...args], { node, path }) {
+function runStep({ run: [program = '', ...args], channel = false }, { node, path }) {
   return new Promise((resolve) => {
     const command = program === 'node' ? node : join(ROOT, 'node_modules', '.bin', program);
-    const child = spawn(command, args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, PATH: path }, detached: true });
+    const stdio = /** @type {import('node:child_process').StdioOptions} */ ([
+      'inherit',
+      'inherit',
+      'inherit',
+      ...(channel ? ['ipc'] : []),
+    ]);
+    const child = spawn(command, args, { cwd: ROOT, stdio, env: { ...process.env, PATH: path } });
     let told = false;
     const oncePerBurst = limiter(BURST_MS, () => performance.now());
     const pass = (/** @type {NodeJS.Signals} */ signal) => {
       told = true;
-      if (oncePerBurst()) child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
+      if (signal !== 'SIGTERM' && process.stdin.isTTY) return;
+      if (oncePerBurst()) child.kill(signal);
     };
     for (const signal of SIGNALS) process.on(signal, pass);
-    const stopWatching = whenNpmIsGone(() => pass('SIGTERM'));
+    const stopWatching = whenNpmIsGone(() => {
+      if (!told) pass('SIGTERM');
+    });
 
     const over = (/** @type {number} */ code) => {
       for (const signal of SIGNALS) process.off(signal, pass);

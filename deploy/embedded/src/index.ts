@@ -1,0 +1,2 @@
+/** The public surface of @molecule/embedded: Molecule whole, in one process. */
+export { type MainOptions, main } from './embedded.ts';
