@@ -1,6 +1,7 @@
-import { createLog } from '@molecule/service';
+import { createBasics, createLog } from '@molecule/service';
 import { describe, expect } from 'vitest';
 import { openBus } from './connection.ts';
+import { exposeBusCounts } from './metrics.ts';
 import { ensureStreams } from './streams.ts';
 import { eventually, it, LogLines, NatsProcess } from './test-support.ts';
 
@@ -43,6 +44,16 @@ describe('the connection to NATS', () => {
     expect(bus.healthy()).toEqual({ ok: false, detail: 'publishing facts: no acknowledgement' });
     bus.complain('publishing facts', null);
     expect(bus.healthy().ok).toBe(true);
+  });
+
+  it('I12: shows what it counted', async ({ bus, log }) => {
+    const { metrics } = createBasics('registry', { level: 'error', log });
+    exposeBusCounts(bus, metrics);
+    bus.counts.beatGaps = 3;
+    const shown = await metrics.metrics();
+    expect(shown).toContain('molecule_bus_beat_gaps_total{service="registry"} 3');
+    for (const key of Object.keys(bus.counts))
+      expect(shown).toContain(`molecule_bus_${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_total`);
   });
 
   it('logs in with the user and password of the address, and never shows them', async () => {

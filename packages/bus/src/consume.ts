@@ -55,7 +55,7 @@ const retryMs = backoff({ firstMs: 50, lastMs: 400 });
 const passingMs = backoff({ firstMs: 200, lastMs: 5_000 });
 const sessionMs = backoff({ firstMs: 100, lastMs: 2_000 });
 
-/** Feeds facts to `handle` until `signal` is aborted, then resolves when the batch in hand is done. */
+/** Feeds facts to `handle` until `signal` is aborted, or the bus closed, then resolves when the batch in hand is done. */
 export async function consumeFacts(bus: Bus, options: ConsumeFactsOptions): Promise<void> {
   const { consumer, log, signal } = options;
   const reader = new Reader(bus, options);
@@ -66,7 +66,7 @@ export async function consumeFacts(bus: Bus, options: ConsumeFactsOptions): Prom
         failures = 0;
       });
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted || bus.nats.isClosed()) return;
       failures++;
       if (failures === 3 || failures % 30 === 0)
         log.warn({ err: error, consumer, failures }, 'facts cannot be read; trying again');

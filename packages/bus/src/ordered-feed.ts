@@ -101,7 +101,7 @@ export class OrderedFeed {
   async #run(established: () => void): Promise<void> {
     const { signal } = this.#stopping;
     let failures = 0;
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#bus.nats.isClosed()) {
       try {
         const over = new Promise<string>((resolve) => {
           this.#restart = () => resolve('reconnected, or stopped');

@@ -78,7 +78,7 @@ export class Barrier {
     { timeoutMs = DEFAULT_TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
   ): Promise<boolean> {
     if (this.#bus.connected && this.present().length === 0) return Promise.resolve(true);
-    const request: BarrierRequest = { workspaceId, version };
+    const request: BarrierRequest = { kind: 'applied', workspaceId, version };
     const reply = `${this.#inbox}.${++this.#count}`;
     return new Promise((resolve) => {
       const settle = (passed: boolean) => {
@@ -131,8 +131,8 @@ export class Barrier {
   }
 
   #ask(): void {
-    const who: Presence = { kind: 'who' };
-    this.#publish(subjects.directoryPresence, JSON.stringify(who));
+    const who: BarrierRequest = { kind: 'who' };
+    this.#publish(subjects.directoryBarrier, JSON.stringify(who));
     for (const waiting of this.#waiting.values()) this.#send(waiting);
   }
 

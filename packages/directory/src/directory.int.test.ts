@@ -183,10 +183,11 @@ describe('the directory', () => {
           ),
         );
     })();
-    for (const _ of upTo(2)) {
+    for (const kills of upTo(2)) {
       const before = last;
       await waitFor(() => last !== before, { timeoutMs: 20_000 });
       await nats.kill();
+      await waitFor(() => bus.counts.reconnects === kills, { timeoutMs: 20_000 });
     }
     await saying;
     await waitFor(() => [...directory.all()].every(({ workspaceId, version }) => version === registry.version(workspaceId)), {

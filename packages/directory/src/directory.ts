@@ -22,6 +22,7 @@ import { backoff, type Clock, type Log, sleep } from '@molecule/service';
 import { applyFact, isWorkspaceFact } from './apply-fact.ts';
 import { canCommunicate } from './can-communicate.ts';
 import { Entries, type TokenOwner } from './entries.ts';
+import { readPages } from './pages.ts';
 import { Witness } from './witness.ts';
 
 export interface DirectoryOptions {
@@ -38,8 +39,6 @@ export interface DirectoryOptions {
 export type ChangeListener = (fact: AnyRecordedFact, entry: DirectoryEntry) => void;
 export type FactListener = (fact: AnyRecordedFact) => void;
 
-const PAGE_TIMEOUT_MS = 5_000;
-const PROGRESS_EVERY_MS = 5_000;
 /** Facts kept while the pages are read; beyond, they are dropped and the pages are read once more. */
 const MAX_BUFFERED = 50_000;
 /** Facts of one workspace kept while its hole is closed; beyond, they are applied as they are. */
@@ -315,33 +314,9 @@ export class Directory {
     return this.#entries.get(workspaceId);
   }
 
-  /** Asks for one page after the other, until there is no next; waits while the registry does not answer. */
-  async #readPages(): Promise<void> {
+  #readPages(): Promise<void> {
     const { signal } = this.#stopping;
-    let saidAt = Number.NEGATIVE_INFINITY;
-    let after: string | null = null;
-    for (let attempt = 1; ; ) {
-      signal.throwIfAborted();
-      try {
-        const page: { entries: DirectoryEntry[]; next: string | null } = await ask(
-          this.#bus,
-          asks.registry.directory,
-          { after },
-          { timeoutMs: PAGE_TIMEOUT_MS },
-        );
-        for (const entry of page.entries) this.#merge(entry);
-        if (page.next === null) return;
-        after = page.next;
-        attempt = 1;
-      } catch (error) {
-        if (performance.now() - saidAt >= PROGRESS_EVERY_MS) {
-          saidAt = performance.now();
-          const reason = error instanceof Error ? error.message : 'unknown';
-          this.#log.warn({ reason, read: this.#entries.size }, 'waiting for the registry to tell the directory');
-        }
-        await sleep(retryMs(attempt++), signal);
-      }
-    }
+    return readPages(this.#bus, { log: this.#log, signal, onEntry: (entry) => this.#merge(entry) });
   }
 
   /** By version: what is newer stays (Y1). */

@@ -5,13 +5,16 @@ import { z } from 'zod';
 export const Presence = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('here'), instance: z.string().min(1), service: z.string() }),
   z.object({ kind: z.literal('bye'), instance: z.string().min(1) }),
-  /** Whoever is there, say so. */
-  z.object({ kind: z.literal('who') }),
 ]);
 export type Presence = z.infer<typeof Presence>;
 
-/** `directory.barrier`: answer to the reply subject once this version of the workspace is applied. */
-export const BarrierRequest = z.object({ workspaceId: z.string().min(1), version: z.number().int() });
+/** `directory.barrier`. */
+export const BarrierRequest = z.discriminatedUnion('kind', [
+  /** Answer to the reply subject once this version of the workspace is applied. */
+  z.object({ kind: z.literal('applied'), workspaceId: z.string().min(1), version: z.number().int() }),
+  /** Whoever is there, say so. */
+  z.object({ kind: z.literal('who') }),
+]);
 export type BarrierRequest = z.infer<typeof BarrierRequest>;
 
 export const BarrierReply = z.object({ instance: z.string().min(1) });

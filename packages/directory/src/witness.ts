@@ -2,7 +2,7 @@
 import type { Bus } from '@molecule/bus';
 import { type ServiceName, subjects } from '@molecule/contracts';
 import { type Clock, type Log, sleep } from '@molecule/service';
-import { BarrierRequest, PRESENCE_EVERY_MS, Presence, read } from './presence.ts';
+import { BarrierRequest, PRESENCE_EVERY_MS, type Presence, read } from './presence.ts';
 
 export interface WitnessOptions {
   readonly service: ServiceName;
@@ -44,17 +44,12 @@ export class Witness {
     const barriers = nats.subscribe(subjects.directoryBarrier, {
       callback: (error, message) => {
         const request = error ? undefined : read(BarrierRequest, message.string());
-        if (request) this.#ask(request, () => message.respond(JSON.stringify({ instance: this.#options.instance })));
-      },
-    });
-    const presence = nats.subscribe(subjects.directoryPresence, {
-      callback: (error, message) => {
-        if (!error && read(Presence, message.string())?.kind === 'who') this.#say('here');
+        if (request?.kind === 'who') this.#say('here');
+        else if (request) this.#ask(request, () => message.respond(JSON.stringify({ instance: this.#options.instance })));
       },
     });
     this.#release.push(
       () => barriers.unsubscribe(),
-      () => presence.unsubscribe(),
       this.#bus.onReconnect(() => this.#say('here')),
     );
     this.#say('here');
@@ -86,7 +81,7 @@ export class Witness {
     await this.#beating;
   }
 
-  #ask({ workspaceId, version }: BarrierRequest, answer: () => void): void {
+  #ask({ workspaceId, version }: { workspaceId: string; version: number }, answer: () => void): void {
     if (this.#options.versionOf(workspaceId) >= version) {
       this.#guard(answer);
       return;
