@@ -180,15 +180,11 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     for (const { workspaceId } of facts) await mailbox.dropAll(workspaceId);
   });
   followReasonsToDrain({ beats, directory, waiting, drains, touch });
-  loops.every('mailboxes', SEED_EVERY_MS, () => seedWaiting({ ledger, directory, waiting, drains, mailbox }), {
-    immediately: true,
-  });
-  directory.onGap(
-    () =>
-      void seedWaiting({ ledger, directory, waiting, drains, mailbox }).catch((error: unknown) =>
-        log.warn({ err: error }, 'mailboxes could not be listed'),
-      ),
-  );
+  const seed = () => seedWaiting({ ledger, directory, waiting, drains, mailbox });
+  const seedAgain = () => seed().catch((error: unknown) => log.warn({ err: error }, 'mailboxes could not be listed'));
+  await seedAgain();
+  loops.every('mailboxes', SEED_EVERY_MS, seed);
+  directory.onGap(() => void seedAgain());
   const days = positive(config.ACTIVITY_RETENTION_DAYS, 7);
   const hours = positive(config.ACTIVITY_CLEANUP_INTERVAL_HOURS, 6);
   loops.every('retention', hours * 3_600_000, (signal) => deleteOld(ledger.db, { days, log, signal }));

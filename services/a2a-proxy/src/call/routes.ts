@@ -29,7 +29,7 @@ export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteP
       if (isStopping()) return write(res, answers.unavailable);
       return readBody(req).then((body) => {
         if (body === null) return write(res, answers.unreadable);
-        return answer(req, res, { target: targetOf(params[0] ?? ''), context, body });
+        return answer(req, res, { target: canonical(params[0] ?? ''), context, body });
       });
     },
   };
@@ -40,7 +40,7 @@ export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteP
     { target, context, body }: { target: string; context: RequestContext; body: Buffer },
   ): Promise<void> {
     const { principal } = context;
-    const asked = identifyCaller({ header: header(req, 'x-workspace-id'), target, principal, mode, liveTokens });
+    const asked = identifyCaller({ header: canonical(header(req, 'x-workspace-id')), target, principal, mode, liveTokens });
     if ('answer' in asked) return write(res, asked.answer);
     const messageId = principal.identity.kind === 'service' ? header(req, 'x-molecule-message-id').toLowerCase() : '';
     if (messageId !== '' && !isWorkspaceId(messageId)) return write(res, answers.invalidMessageId);
@@ -56,7 +56,8 @@ export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteP
   }
 }
 
-const targetOf = (id: string): string => (isWorkspaceId(id) ? id.toLowerCase() : id);
+/** Ids are lower case; what is none stays as it is. */
+const canonical = (id: string): string => (isWorkspaceId(id) ? id.toLowerCase() : id);
 
 const header = (req: IncomingMessage, name: string): string => {
   const value = req.headers[name];

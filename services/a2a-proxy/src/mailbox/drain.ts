@@ -58,7 +58,9 @@ export class Drains {
   /** D1. Costs a look-up when nothing waits. */
   nudge(workspaceId: string, prompt: Prompt): void {
     const box = this.#parts.waiting.get(workspaceId);
-    if (box && !this.#stopping.signal.aborted) this.#nudge(box, prompt);
+    if (!box || this.#stopping.signal.aborted) return;
+    if (prompt === 'beat') box.beaten = true;
+    this.#nudge(box, prompt);
   }
 
   /** The messages this process is delivering. */
@@ -159,6 +161,7 @@ export class Drains {
     // Another replica was quicker: see what is next.
     if (fact?.type !== 'a2a.dispatched') return true;
     clearTimeout(box.timer);
+    box.beaten = false;
     const run = this.#deliver(box, next, fact.data.attempt).finally(() => this.#running.delete(next.messageId));
     this.#running.set(next.messageId, run);
     return true;
@@ -198,7 +201,9 @@ export class Drains {
     } else if (result.outcome !== 'interrupted') {
       const now = this.#parts.waiting.add(box.workspaceId);
       now.setbacks = Math.max(now.setbacks, box.setbacks) + 1;
-      this.#pause(now, reached ? pauseMs(now.setbacks) : UNREACHABLE_PAUSE_MS); // D4
+      // D4. A beat that came during the attempt found no room, and is heeded now.
+      if (now.beaten) this.nudge(box.workspaceId, 'beat');
+      else this.#pause(now, reached ? pauseMs(now.setbacks) : UNREACHABLE_PAUSE_MS);
     }
   }
 

@@ -12,6 +12,8 @@ export interface Box {
   again: Prompt | null;
   /** Since it was last looked into something could not be delivered: the next prompt must come first. */
   held: boolean;
+  /** A beat has reported room since the last message was taken out. */
+  beaten: boolean;
   /** How often in a row nothing could be delivered. */
   setbacks: number;
   timer: NodeJS.Timeout | undefined;
@@ -30,7 +32,7 @@ export class Waiting {
   add(workspaceId: string): Box {
     let box = this.#boxes.get(workspaceId);
     if (!box) {
-      box = { workspaceId, draining: false, again: null, held: false, setbacks: 0, timer: undefined };
+      box = { workspaceId, draining: false, again: null, held: false, beaten: false, setbacks: 0, timer: undefined };
       this.#boxes.set(workspaceId, box);
     }
     return box;
