@@ -23,13 +23,14 @@ import type { NewEntry, Run, Stored } from './append.ts';
 import { inTransaction, kyselyOver, runOn } from './connection.ts';
 import { CommitUnknown, isBroken, isConnectionLost, VersionConflict } from './errors.ts';
 import { KnownAggregates, toStore } from './gate.ts';
-import { GroupCommit, storeTogether } from './group-commit.ts';
+import { groupCommit, storeTogether } from './group-commit.ts';
 import { type Follow, followLog } from './log.ts';
-import { readStream, readStreamAsOf } from './read.ts';
+import { groupedLoads, type Load, readStream, readStreamAsOf } from './read.ts';
 import { rebuild } from './rebuild.ts';
 import { retrying } from './retry.ts';
 import { SnapshotWriter } from './snapshot-writer.ts';
 import { RecentStates, Turns } from './streams.ts';
+import type { Together } from './together.ts';
 import { CommittedBefore, commitOf, OpenTx, streamOf } from './tx.ts';
 import type { Aggregate, Appended, CommandMeta, Commit, Entry, Ledger, Loaded, Tx } from './types.ts';
 import { type AnyAggregate, type AnyProjection, replay } from './types.ts';
@@ -63,7 +64,8 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
   readonly #log: Logger;
   readonly #known: KnownAggregates<Tables>;
   readonly #run: Run;
-  readonly #group: GroupCommit;
+  readonly #load: Load;
+  readonly #group: Together<NewEntry, Stored>;
   readonly #recent = new RecentStates(REMEMBERED);
   readonly #turns = new Turns({ maxWaitMs: TURN_MS, isHopeless: isBroken });
   readonly #snapshots: SnapshotWriter;
@@ -81,7 +83,8 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
     this.#log = log;
     this.#known = new KnownAggregates(options.aggregates);
     this.#run = (query, values) => runOn(pool, query, values);
-    this.#group = new GroupCommit(this.#run);
+    this.#load = groupedLoads(this.#run);
+    this.#group = groupCommit(this.#run);
     this.#snapshots = new SnapshotWriter(this.#run, log);
   }
 
@@ -128,7 +131,7 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
         const facts = ifWilling(() => decide(remembered.state, remembered.version));
         if (facts.length > 0) return commit({ ...remembered, whole: true }, facts);
       }
-      const read = await readStream(this.#run, aggregate, stream, meta.commandId, this.#log);
+      const read = await readStream(this.#load, aggregate, stream, meta.commandId, this.#log);
       const [first] = read.command;
       if (first) return { version: read.command.at(-1)?.version ?? 0, facts: read.command, repeated: !ours.has(first.id) };
       this.#snapshots.missed(aggregate, stream, read);
@@ -143,7 +146,7 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
 
   /** One statement is one transaction, shared with whoever appends at the same time. `undefined`: known already. */
   async #storeAlone<F extends Fact>(entry: NewEntry): Promise<Commit<F> | undefined> {
-    const outcome = await this.#group.store(entry);
+    const outcome = await this.#group.ask(entry);
     if (outcome.kind === 'conflict') throw new VersionConflict(entry.stream);
     return outcome.kind === 'stored' ? commitOf<F>(entry, outcome.at) : undefined;
   }
@@ -233,7 +236,7 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
   async load<State, F extends Fact>(aggregate: Aggregate<Tables, State, F>, id: string): Promise<Loaded<State>> {
     this.#meet(aggregate);
     const stream = streamOf(aggregate, id);
-    const read = await readStream(this.#run, aggregate, stream, null, this.#log);
+    const read = await readStream(this.#load, aggregate, stream, null, this.#log);
     this.#snapshots.missed(aggregate, stream, read);
     return { state: read.state, version: read.version };
   }

@@ -1,4 +1,5 @@
 /** Fold, inline projection and rebuilt projection say the same of any history (I3). */
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect } from 'vitest';
 import { it, type TallyFact, tallies, tally } from './fixtures/tally.ts';
@@ -16,7 +17,7 @@ const fact = fc.oneof(
 );
 const command = fc.record({
   id: fc.constantFrom('a', 'b', 'c'),
-  commandId: fc.integer({ min: 0, max: 30 }).map(String),
+  commandId: fc.integer({ min: 0, max: 9 }).map(String),
   facts: fc.array(fact, { maxLength: 4 }),
 });
 
@@ -24,22 +25,23 @@ describe('any history', () => {
   it('E1, E4: is folded, shown and rebuilt alike', async ({ ledger, replica }) => {
     const replicas = [ledger, await replica()] as const;
     await fc.assert(
-      fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 12 }), fc.uuid(), async (commands, run) => {
+      fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 12 }), async (commands) => {
+        const run = randomUUID();
         const model = new Map<string, { facts: TallyFact[]; commands: Set<string> }>();
         for (const [n, { id, commandId, facts }] of commands.entries()) {
           const stream = model.get(id) ?? { facts: [], commands: new Set() };
           model.set(id, stream);
-          const isNew = facts.length > 0 && !stream.commands.has(commandId);
+          const isRepeated = stream.commands.has(commandId);
           const commit = await (n % 2 ? replicas[0] : replicas[1]).transact(
             tally,
             { id: `${run}-${id}`, commandId },
             () => facts,
           );
-          if (isNew) {
-            stream.facts.push(...facts);
-            stream.commands.add(commandId);
-          }
-          if (isNew || facts.length === 0) expect(commit.version).toBe(stream.facts.length);
+          expect(commit.repeated).toBe(isRepeated);
+          if (isRepeated) continue;
+          stream.facts.push(...facts);
+          if (facts.length > 0) stream.commands.add(commandId);
+          expect(commit.version).toBe(stream.facts.length);
         }
         for (const [id, { facts }] of model) {
           const state = replay(tally.fold, facts);

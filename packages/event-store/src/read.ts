@@ -4,8 +4,13 @@ import type { Logger } from 'pino';
 import type { Run } from './append.ts';
 import { type FactRow, readFact, readRecorded } from './gate.ts';
 import { foldOf, openSnapshot } from './snapshots.ts';
-import { LOAD, LOAD_AS_OF, type LoadAnswer } from './statements.ts';
+import { LOAD, LOAD_AS_OF, type LoadAnswer, type LoadQuestion } from './statements.ts';
+import { Together } from './together.ts';
 import type { Aggregate, Loaded, Recorded } from './types.ts';
+
+/** Statements under way at once. */
+const READERS = 3;
+const MAX_STREAMS = 128;
 
 export interface Read<State, F extends Fact> extends Loaded<State> {
   /** What the command had stored; nothing, if it had not. */
@@ -19,17 +24,42 @@ export interface Read<State, F extends Fact> extends Loaded<State> {
   readonly damagedSnapshot: boolean;
 }
 
+/** Answers one question about one stream. */
+export type Load = (question: LoadQuestion) => Promise<LoadAnswer>;
+
+/** Questions that come at the same time are answered by one statement (W1–W3). */
+export function groupedLoads(run: Run): Load {
+  const together = new Together<LoadQuestion, LoadAnswer>({
+    lanes: READERS,
+    fits: (batch) => batch.length < MAX_STREAMS,
+    run: (questions) => loadTogether(run, questions),
+    concernsAll: () => true,
+  });
+  return (question) => together.ask(question);
+}
+
+/** For a connection of one's own. */
+export const singleLoads =
+  (run: Run): Load =>
+  async (question) =>
+    (await loadTogether(run, [question]))[0] as LoadAnswer;
+
+async function loadTogether(run: Run, questions: readonly LoadQuestion[]): Promise<LoadAnswer[]> {
+  const numbered = questions.map((question, n) => ({ n, ...question }));
+  const { rows } = await run<LoadAnswer & Record<string, unknown>>(LOAD, [JSON.stringify(numbered)]);
+  return rows.toSorted((a, b) => a.n - b.n);
+}
+
 /** One statement, but for a damaged snapshot. @throws UnreadableFact */
 export async function readStream<Tables, State, F extends Fact>(
-  run: Run,
+  load: Load,
   aggregate: Aggregate<Tables, State, F>,
   stream: string,
   commandId: string | null,
   log: Logger,
 ): Promise<Read<State, F>> {
   const fold = foldOf(aggregate);
-  const ask = async (snapshots: boolean) =>
-    (await run<LoadAnswer>(LOAD, [stream, fold, commandId, snapshots])).rows[0] as LoadAnswer;
+  const ask = (snapshots: boolean) => load({ stream, fold: snapshots ? fold : '', command: commandId });
 
   let answer = await ask(true);
   let from = answer.snapshot ? openSnapshot(stream, fold, answer.snapshot) : undefined;

@@ -50,22 +50,32 @@ export interface AppendAnswer {
   readonly refused: readonly { readonly entry: number; readonly known: string | null }[] | null;
 }
 
-/** $1 stream, $2 fold, $3 command id or null, $4 whether snapshots count. Answers one `LoadAnswer`. */
+/** $1: a JSON array of `LoadQuestion`. Answers a `LoadAnswer` for each, in no particular order. */
 export const LOAD: pg.QueryConfig = {
   name: 'molecule-load',
   text: `
-    select
+    select q.n,
       pg_current_xact_id_if_assigned() is not null as late,
       (select json_build_object('version', s.version, 'state', s.state, 'checksum', s.checksum)
-        from snapshots s where s.stream = $1 and s.fold = $2 and $4::boolean) as snapshot,
+        from snapshots s where s.stream = q.stream and s.fold = q.fold) as snapshot,
       (select json_agg(json_build_object('version', e.version, 'type', e.type, 'schema', e.schema, 'data', e.data) order by e.version)
-        from events e where e.stream = $1
-        and e.version > coalesce((select s.version from snapshots s where s.stream = $1 and s.fold = $2 and $4::boolean), 0)) as facts,
+        from events e where e.stream = q.stream
+        and e.version > coalesce((select s.version from snapshots s where s.stream = q.stream and s.fold = q.fold), 0)) as facts,
       (select json_agg(e order by e.version) from events e
-        where e.stream = $1 and e.meta ->> 'commandId' = $3) as command`,
+        where e.stream = q.stream and e.meta ->> 'commandId' = q.command) as command
+    from jsonb_to_recordset($1) as q (n int, stream text, fold text, command text)`,
 };
 
+export interface LoadQuestion {
+  readonly stream: string;
+  /** Which fold's snapshots count; `''`: none. */
+  readonly fold: string;
+  /** The command to look for, if any. */
+  readonly command: string | null;
+}
+
 export interface LoadAnswer {
+  readonly n: number;
   /** This transaction has written already. */
   readonly late: boolean;
   readonly snapshot: { readonly version: number; readonly state: string; readonly checksum: string } | null;

@@ -8,7 +8,7 @@ import { appendEntries, isRace, type NewEntry, type Run } from './append.ts';
 import { kyselyOn } from './connection.ts';
 import { LateLoad, VersionConflict } from './errors.ts';
 import { type NewFact, recorded, toStore } from './gate.ts';
-import { readStream } from './read.ts';
+import { type Load, readStream, singleLoads } from './read.ts';
 import type { Aggregate, AnyAggregate, CommandMeta, Commit, Loaded, Recorded, Tx } from './types.ts';
 
 /** What was appended turned out to have been committed by an earlier attempt, whose answer had been lost. */
@@ -30,19 +30,21 @@ export class OpenTx<Tables> implements Tx<Tables> {
   readonly #client: pg.ClientBase;
   readonly #options: TxOptions<Tables>;
   readonly #run: Run;
+  readonly #load: Load;
 
   constructor(options: TxOptions<Tables>) {
     const { client } = options;
     this.#options = options;
     this.#client = client;
     this.#run = (query, values) => client.query(query, [...values]);
+    this.#load = singleLoads(this.#run);
     this.db = kyselyOn<Tables>(client);
   }
 
   async load<State, F extends Fact>(aggregate: Aggregate<Tables, State, F>, id: string): Promise<Loaded<State>> {
     this.#options.meet(aggregate);
     const stream = streamOf(aggregate, id);
-    const { state, version, late } = await readStream(this.#run, aggregate, stream, null, this.#options.log);
+    const { state, version, late } = await readStream(this.#load, aggregate, stream, null, this.#options.log);
     if (late) throw new LateLoad(stream);
     return { state, version };
   }
@@ -84,7 +86,7 @@ export class OpenTx<Tables> implements Tx<Tables> {
       case 'repeated': {
         if (this.#options.unsure?.has(outcome.firstId)) throw new CommittedBefore();
         const commandId = entry.facts[0]?.meta.commandId ?? '';
-        const { command } = await readStream(this.#run, aggregate, stream, commandId, this.#options.log);
+        const { command } = await readStream(this.#load, aggregate, stream, commandId, this.#options.log);
         return { version: command.at(-1)?.version ?? 0, facts: command, repeated: true };
       }
       default:
