@@ -10,10 +10,9 @@ const sha = (text: string) => createHash('sha256').update(text).digest('hex');
 const error = (text: string) => ({ error: text });
 
 /** Who the gateway would say shows this token. */
-const holder = async (registry: Registry, bus: Parameters<typeof ask>[0], id: string, token: string): Promise<Identity> => {
+const holder = async (bus: Parameters<typeof ask>[0], id: string, token: string): Promise<Identity> => {
   const { entry } = await ask(bus, asks.registry.resolve, { workspaceId: id as WorkspaceId });
   const found = entry?.tokens.find(({ hash }) => hash === sha(token));
-  void registry;
   return found ? { kind: 'workspace', workspaceId: id, tokenId: found.tokenId } : { kind: 'unknown-token' };
 };
 
@@ -44,7 +43,7 @@ describe('POST /registry/register', () => {
       status: 503,
       body: { code: 'platform_unavailable' },
     });
-    const self = await holder(registry, bus, id, first.body.auth_token);
+    const self = await holder(bus, id, first.body.auth_token);
     expect((await registry.register(id, { agent_card: null }, { as: self })).body).toEqual({ status: 'registered' });
     expect((await registry.call('GET', `/workspaces/${id}`)).text).toContain('"agent_card":null');
   });
@@ -90,7 +89,7 @@ describe('POST /registry/register', () => {
       commandId: 'run-1',
     });
     expect(replaced).toEqual({ accepted: true });
-    const self = await holder(registry, bus, id, token);
+    const self = await holder(bus, id, token);
     // The agent is faster than the provisioner's own report.
     expect((await registry.register(id, { url: 'http://10.0.0.9:8000' }, { as: self })).body).toEqual({ status: 'registered' });
     expect((await registry.call('GET', `/workspaces/${id}`)).body).toMatchObject({
@@ -244,8 +243,8 @@ describe('GET /admin/workspaces/:id/test-token', () => {
     const mint = () => registry.call('GET', `/admin/workspaces/${id}/test-token`, { as: NOBODY });
     const [first, second] = [await mint(), await mint()];
     expect(first.body).toEqual({ auth_token: expect.stringMatching(/^[\w-]{43}$/), workspace_id: id });
-    expect(await holder(registry, bus, id, first.body.auth_token)).toMatchObject({ kind: 'workspace' });
-    expect(await holder(registry, bus, id, second.body.auth_token)).toMatchObject({ kind: 'workspace' });
+    expect(await holder(bus, id, first.body.auth_token)).toMatchObject({ kind: 'workspace' });
+    expect(await holder(bus, id, second.body.auth_token)).toMatchObject({ kind: 'workspace' });
     expect(await registry.call('GET', `/admin/workspaces/${randomUUID()}/test-token`)).toMatchObject({
       status: 404,
       body: error('workspace not found'),

@@ -29,12 +29,13 @@ export function agentRoutes(parts: Parts) {
       const { id, url, agent_card: agentCard } = c.req.valid('json');
       const presented = presentedAs(c.get('context').principal, id);
       const checked = await guard.check(url, 'register');
+      const dialable = checked.ok || (await guard.check(url, 'dispatch')).ok;
       const { plaintext, token } = mint();
       const { version, facts } = await orFail(c, 'registration failed', () =>
         store.change(
           id,
           commandOf(c, newId),
-          register(id, { url, urlAllowed: checked.ok, agentCard, presented, token, openByState }),
+          register(id, { url, urlAllowed: checked.ok, dialable, agentCard, presented, token, openByState }),
         ),
       );
       await barrier.passed(id, version);

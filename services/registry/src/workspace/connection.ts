@@ -9,9 +9,14 @@ export interface RequestOrigin {
   readonly tls: boolean;
 }
 
+/** What is put into snippets that somebody will run is a host and a port, and nothing else. */
+const AUTHORITY = /^[\w.-]+(:\d+)?$|^\[[\da-fA-F:.]+\](:\d+)?$/;
+
 /** Where agents reach this platform, without a trailing slash. */
 export function platformUrl({ configured, forwardedProto, forwardedHost, host, tls }: RequestOrigin): string {
-  const url = configured ?? `${forwardedProto ?? (tls ? 'https' : 'http')}://${forwardedHost ?? host ?? 'localhost'}`;
+  const scheme = forwardedProto === 'https' || forwardedProto === 'http' ? forwardedProto : tls ? 'https' : 'http';
+  const authority = [forwardedHost, host].find((text) => text !== undefined && AUTHORITY.test(text)) ?? 'localhost';
+  const url = configured ?? `${scheme}://${authority}`;
   return url.endsWith('/') ? url.slice(0, -1) : url;
 }
 

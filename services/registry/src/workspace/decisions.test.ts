@@ -66,6 +66,7 @@ const located = (url: string): WorkspaceFact => ({ type: 'workspace.located', da
 const registration = (differs: Partial<Registration> = {}): Registration => ({
   url: 'http://agent:8000',
   urlAllowed: true,
+  dialable: true,
   agentCard: { name: 'atlas' },
   presented: { kind: 'none' },
   token: token(9),

@@ -63,6 +63,8 @@ export interface Registration {
   readonly url: string;
   /** Whether `url` passed the address rules of §3.8. */
   readonly urlAllowed: boolean;
+  /** Whether `url` may be dialled at all: what is allowed may, and in development mode loopback as well. */
+  readonly dialable: boolean;
   readonly agentCard: Json;
   readonly presented: Presented;
   /** Issued only to a workspace that has no live token. */
@@ -74,7 +76,7 @@ export interface Registration {
 export const register =
   (id: WorkspaceId, registration: Registration): Decision =>
   (state) => {
-    const { url, urlAllowed, agentCard, presented, openByState } = registration;
+    const { url, urlAllowed, dialable, agentCard, presented, openByState } = registration;
     if (!urlAllowed && !provesProvisioned(state, presented)) throw new Refusal('invalid', 'invalid request body');
     mustHoldToken(state, presented, openByState);
     if (state.situation === 'removed') return []; // D2
@@ -83,7 +85,7 @@ export const register =
       type: 'workspace.registered',
       data: {
         from: present?.status ?? 'online',
-        url: hostUrl(present?.url ?? '', url, urlAllowed),
+        url: hostUrl(present?.url ?? '', { url, urlAllowed, dialable }),
         internalUrl: url,
         agentCard,
       },
@@ -95,9 +97,15 @@ export const register =
     ];
   };
 
-/** The provisioner's loopback URL wins over the reported one, and an address that failed the rules is never dialled (README choice 4). */
-const hostUrl = (stored: string, reported: string, allowed: boolean): string =>
-  stored.startsWith('http://127.0.0.1') || !allowed ? stored : reported;
+/**
+ * The provisioner's loopback URL wins over the reported one, and an address that failed the rules does not replace a known one
+ * (README choice 4). An agent that registers before the provisioner has told where it runs is reached where it says, if that may be
+ * dialled: online and out of reach is nothing anybody wants to see.
+ */
+const hostUrl = (stored: string, { url, urlAllowed, dialable }: Pick<Registration, 'url' | 'urlAllowed' | 'dialable'>): string => {
+  if (stored.startsWith('http://127.0.0.1')) return stored;
+  return urlAllowed || (stored === '' && dialable) ? url : stored;
+};
 
 /** The row of an id nobody created: named by its id (§2.2). */
 const unheardOf = (id: WorkspaceId): WorkspaceFact => ({

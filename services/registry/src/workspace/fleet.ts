@@ -5,13 +5,7 @@
  *   F2. Facts that arrive while the rows are being read wait, and are then applied by their version; after a gap all is read again.
  *   F3. It decides nothing: a status that is a few milliseconds old costs at most one transaction that finds nothing to do.
  */
-import {
-  type AnyRecordedFact,
-  type CapabilitySet,
-  type RecordedWorkspaceFact,
-  WorkspaceId,
-  type WorkspaceStatus,
-} from '@molecule/contracts';
+import { type AnyRecordedFact, type RecordedWorkspaceFact, WorkspaceId, type WorkspaceStatus } from '@molecule/contracts';
 import type { Kysely } from 'kysely';
 import type { Tables } from '../database.ts';
 import { readVitals, type Vitals } from './vitals.ts';
@@ -26,10 +20,10 @@ export interface Member {
   statusSince: number;
   registeredAt: number;
   vitals: Vitals | null;
-  /** What the last beat that spoke of them declared; `null` until one was heard since the last register. */
-  capabilities: CapabilitySet | null;
-  /** When `capabilities` was declared, ms since the epoch. */
-  capabilitiesAt: number;
+  /** Whether the runtime declared `status_mgmt`; `null` until a beat spoke of it since the last register. */
+  managesStatus: boolean | null;
+  /** When it did, ms since the epoch. */
+  declaredAt: number;
   /** Transitions of earlier beats that are still being stored. */
   pending: Promise<void> | null;
 }
@@ -104,7 +98,7 @@ export class Fleet {
       return;
     }
     if (version <= known.statusVersion) return;
-    if (registeredAt > known.registeredAt) forgetCapabilities(known, registeredAt);
+    if (registeredAt > known.registeredAt) forgetDeclaration(known, registeredAt);
     Object.assign(known, shown, { version: Math.max(version, known.version) });
   }
 
@@ -128,7 +122,7 @@ export class Fleet {
     Object.assign(known, { status, statusVersion: fact.version, statusSince: at });
     if (fact.type !== 'workspace.registered') return;
     known.registeredAt = at;
-    forgetCapabilities(known, at);
+    forgetDeclaration(known, at);
   }
 
   #join(member: Member): void {
@@ -152,8 +146,8 @@ function statusAfter(fact: RecordedWorkspaceFact): WorkspaceStatus | null {
 }
 
 /** A register clears what the runtime declared before it (README choice 2); what it declared since, stays. */
-function forgetCapabilities(member: Member, at: number): void {
-  if (member.capabilitiesAt <= at) member.capabilities = null;
+function forgetDeclaration(member: Member, at: number): void {
+  if (member.declaredAt <= at) member.managesStatus = null;
 }
 
 const newMember = (id: WorkspaceId): Member => ({
@@ -164,8 +158,8 @@ const newMember = (id: WorkspaceId): Member => ({
   statusSince: 0,
   registeredAt: 0,
   vitals: null,
-  capabilities: null,
-  capabilitiesAt: 0,
+  managesStatus: null,
+  declaredAt: 0,
   pending: null,
 });
 

@@ -10,7 +10,7 @@ import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
 import { change, type Patch } from './decisions.ts';
 import { Int, isAllowedDirectory, textProblem } from './new-workspace.ts';
-import { lineageOf } from './queries.ts';
+import { findWorkspace, lineageOf } from './queries.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -27,6 +27,7 @@ export async function patchWorkspace(
   const fields = fieldsOf(body);
   const version = await store.transaction(async (tx, committing) => {
     const { state, version } = await tx.load(workspace, id);
+    if (state.situation === 'removed' && !(await findWorkspace(tx.db, id))) throw new Refusal('not-found', 'workspace not found');
     const parentId = await parentOf(tx, id, body);
     const patch: Patch = { ...fields, ...(directory !== 'refused' && { workspaceDir: directory }), parentId };
     const facts = change(patch)(state);

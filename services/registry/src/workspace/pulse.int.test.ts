@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
 import { type Bus, followLive } from '@molecule/bus';
 import type { LiveEvent } from '@molecule/contracts';
+import { Directory } from '@molecule/directory';
+import { systemClock } from '@molecule/service';
 import { waitFor, it as withServers } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { aGateway, beat, publish, startRegistry, withRegistry } from '../fixtures.ts';
@@ -195,5 +198,38 @@ describe('two replicas', () => {
     await other.call('DELETE', `/workspaces/${id}`);
     expect(await registry.status(id)).toBe('removed');
     await other.scope.close();
+  });
+
+  it('I4: answer a write only when the directories of others show it', async ({ registry, bus, log }) => {
+    const directory = await Directory.open(bus, {
+      service: 'gateway',
+      instance: 'gateway-1',
+      log,
+      clock: systemClock,
+      signal: new AbortController().signal,
+    });
+    const gateway = aGateway(bus);
+    const id = await registry.create();
+    expect(directory.get(id)).toMatchObject({ status: 'provisioning', tokens: [] });
+    const { body } = await registry.register(id);
+    const hash = createHash('sha256').update(body.auth_token).digest('hex');
+    expect(directory.workspaceOfToken(hash)).toMatchObject({ workspaceId: id });
+    expect(directory.get(id)).toMatchObject({ status: 'online', url: 'http://localhost:8001', version: 3 });
+    beat(gateway, id, { monthly_spend: 5 });
+    await registry.status(id, gateway);
+    await registry.call('PATCH', `/workspaces/${id}`, { body: { name: 'b' } });
+    expect(directory.get(id)).toMatchObject({ name: 'b' });
+    await registry.call('DELETE', `/workspaces/${id}`);
+    expect(directory.workspaceOfToken(hash)).toBeUndefined();
+    const late = await Directory.open(bus, {
+      service: 'sweeper',
+      instance: 'sweeper-1',
+      log,
+      clock: systemClock,
+      signal: new AbortController().signal,
+    });
+    const { monthlySpend: _, lastBeatAt: __, statusSince: ___, ...entry } = late.get(id) ?? {};
+    expect(directory.get(id)).toMatchObject(entry);
+    await Promise.all([directory.stop(), late.stop()]);
   });
 });

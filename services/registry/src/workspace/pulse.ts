@@ -8,7 +8,7 @@
  *   P4. A beat heard again, from the stream that keeps the last ones, counts only for what happened before it was first heard.
  *   P5. `status_mgmt` is judged by what was declared before this beat.
  */
-import { type Beat, type CapabilitySet, capabilitySet, type LiveEvent } from '@molecule/contracts';
+import type { Beat, LiveEvent } from '@molecule/contracts';
 import type { Clock, Log } from '@molecule/service';
 import type { Fleet, Member } from './fleet.ts';
 import { Gate } from './gate.ts';
@@ -30,13 +30,12 @@ export interface PulseParts {
 const CONCURRENT_TRANSITIONS = 8;
 /** Beats of workspaces not heard of yet that are kept until they are. */
 const MAX_STRANGERS = 1_000;
-const NONE: CapabilitySet = new Set();
 
 export class Pulse {
   readonly #parts: PulseParts;
   readonly #gate = new Gate(CONCURRENT_TRANSITIONS);
   readonly #strangers = new Map<string, { readonly beat: Beat; readonly replayed: boolean }>();
-  #changed = new Map<Member['id'], Vitals>();
+  #changed = new Set<Member>();
   /** Whether this replica speaks and writes (P3). */
   leading = false;
 
@@ -55,21 +54,21 @@ export class Pulse {
     if (member === undefined) return this.#keepStranger(beat, replayed);
     if (member.status === 'removed') return;
 
-    const managed = this.#capabilitiesBefore(member, beat, replayed).has('status_mgmt'); // P5
+    const statusManaged = this.#managedBefore(member, beat, replayed); // P5
     const before = member.vitals;
     const news = !replayed || before === null || beat.receivedAt > before.lastBeatAt; // P4
     this.#declare(member, beat, replayed);
     if (!news) return;
     const vitals = vitalsOf(beat, before);
     member.vitals = vitals;
-    this.#changed.set(member.id, vitals);
+    this.#changed.add(member);
     if (replayed && beat.receivedAt <= Math.max(member.statusSince, member.registeredAt)) return; // P4
 
     const signs: BeatSigns = {
       errorRate: beat.errorRate,
       sampleError: vitals.sampleError,
       runtimeState: storable(beat.runtimeState),
-      statusManaged: managed,
+      statusManaged,
     };
     const say = () => {
       if (!replayed) this.#say(member, vitals, before?.currentTask ?? '');
@@ -81,31 +80,34 @@ export class Pulse {
     });
   }
 
-  /** What has changed since the last call, to be stored. Give back what could not be. */
-  takeChanged(): readonly (readonly [Member['id'], Vitals])[] {
-    const changed = [...this.#changed];
-    this.#changed = new Map();
+  /** Whose vitals changed since the last call, to be stored. Give back what could not be. */
+  takeChanged(): ReadonlySet<Member> {
+    const changed = this.#changed;
+    this.#changed = new Set();
     return changed;
   }
 
-  giveBack(entries: readonly (readonly [Member['id'], Vitals])[]): void {
-    for (const [id, vitals] of entries) if (!this.#changed.has(id)) this.#changed.set(id, vitals);
+  giveBack(members: ReadonlySet<Member>): void {
+    for (const member of members) this.#changed.add(member);
   }
 
-  #capabilitiesBefore(member: Member, beat: Beat, replayed: boolean): CapabilitySet {
+  #managedBefore(member: Member, beat: Beat, replayed: boolean): boolean {
     // What was declared before a beat heard again is not known after a restart; its own declaration is the best guess.
-    if (replayed && member.capabilities === null) return capabilitySet(beat.runtimeMetadata?.capabilities);
-    const lapsed = beat.receivedAt - (member.vitals?.lastBeatAt ?? 0) > this.#parts.leaseMs;
-    return lapsed ? NONE : (member.capabilities ?? NONE);
+    if (replayed && member.managesStatus === null) return declares(beat) === true;
+    return !this.#lapsed(member, beat) && member.managesStatus === true;
   }
 
   /** A beat that speaks of its runtime replaces what was declared; one that does not, leaves it (README choice 2). */
   #declare(member: Member, beat: Beat, replayed: boolean): void {
-    if (beat.receivedAt - (member.vitals?.lastBeatAt ?? 0) > this.#parts.leaseMs) member.capabilities = null;
-    if (beat.runtimeMetadata === undefined || (replayed && beat.receivedAt <= member.registeredAt)) return;
-    if (replayed && beat.receivedAt < member.capabilitiesAt) return;
-    member.capabilities = capabilitySet(beat.runtimeMetadata.capabilities);
-    member.capabilitiesAt = beat.receivedAt;
+    if (this.#lapsed(member, beat)) member.managesStatus = null;
+    const declared = declares(beat);
+    if (declared === null || (replayed && beat.receivedAt <= Math.max(member.registeredAt, member.declaredAt))) return;
+    member.managesStatus = declared;
+    member.declaredAt = beat.receivedAt;
+  }
+
+  #lapsed(member: Member, beat: Beat): boolean {
+    return member.vitals !== null && beat.receivedAt - member.vitals.lastBeatAt > this.#parts.leaseMs;
   }
 
   #keepStranger(beat: Beat, replayed: boolean): void {
@@ -152,5 +154,9 @@ export class Pulse {
     this.#parts.live.say(event('WORKSPACE_HEARTBEAT', { active_tasks: activeTasks, uptime_seconds: uptimeSeconds }));
   }
 }
+
+/** Whether the runtime says that it judges its own health (`status_mgmt`); `null` when it says nothing of itself. */
+const declares = ({ runtimeMetadata }: Beat): boolean | null =>
+  runtimeMetadata === undefined ? null : runtimeMetadata.capabilities?.['status_mgmt'] === true;
 
 const moves = ({ status }: Member, signs: BeatSigns): boolean => status !== 'removed' && beatMoves(status, signs).length > 0;

@@ -169,8 +169,9 @@ const directoryEntry = (
   parentId: row.parent_id,
   status: row.status,
   statusSince: row.status_since.toISOString(),
-  url: row.url,
-  internalUrl: row.internal_url,
+  // Nobody dials what is removed.
+  url: row.status === 'removed' ? '' : row.url,
+  internalUrl: row.status === 'removed' ? '' : row.internal_url,
   runtime: row.runtime,
   tier: row.tier,
   external: row.external,

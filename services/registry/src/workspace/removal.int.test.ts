@@ -115,6 +115,7 @@ describe('DELETE /workspaces/:id', () => {
     expect(purged.body).toEqual({ status: 'purged', cascade_deleted: 3 });
     for (const id of [boss, left]) {
       expect((await registry.call('GET', `/workspaces/${id}`)).status).toBe(404);
+      expect((await registry.call('PATCH', `/workspaces/${id}`, { body: { name: 'x' } })).status).toBe(404);
       expect((await registry.register(id)).text).toBe('{"status":"registered"}');
       expect((await ask(bus, asks.registry.resolve, { workspaceId: WorkspaceId.parse(id) })).entry).toBeNull();
     }

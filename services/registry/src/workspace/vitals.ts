@@ -34,14 +34,20 @@ export const vitalsOf = (beat: Beat, before: Vitals | null): Vitals => ({
   monthlySpend: beat.monthlySpend > 0 ? beat.monthlySpend : (before?.monthlySpend ?? 0),
 });
 
+interface Beaten {
+  readonly id: WorkspaceId;
+  readonly vitals: Vitals | null;
+}
+
 /** One statement's worth. */
 const BATCH = 1_000;
 
 /** Stores vitals, one statement per thousand. */
-export async function saveVitals(db: Kysely<Tables>, entries: readonly (readonly [WorkspaceId, Vitals])[]): Promise<void> {
+export async function saveVitals(db: Kysely<Tables>, members: Iterable<Beaten>): Promise<void> {
+  const entries = [...members].flatMap(({ id, vitals }) => (vitals === null ? [] : [{ id, vitals }]));
   for (let start = 0; start < entries.length; start += BATCH) {
-    const rows = entries.slice(start, start + BATCH).map(([workspaceId, vitals]) => ({
-      workspace_id: workspaceId,
+    const rows = entries.slice(start, start + BATCH).map(({ id, vitals }) => ({
+      workspace_id: id,
       last_beat_at: new Date(vitals.lastBeatAt).toISOString(),
       active_tasks: vitals.activeTasks,
       error_rate: vitals.errorRate,
