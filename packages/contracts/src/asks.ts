@@ -132,7 +132,12 @@ export const ask = {
     backend: defineRpc({
       subject: 'ask.provisioner.backend',
       input: z.object({}),
-      output: z.object({ backend: BackendName, installation: z.string() }),
+      output: z.object({
+        backend: BackendName,
+        installation: z.string(),
+        /** Containers without a network of their own: their loopback addresses are those of the machine. */
+        onHostNetwork: z.boolean().optional(),
+      }),
     }),
     listManaged: defineRpc({
       subject: 'ask.provisioner.list-managed',

@@ -10,7 +10,7 @@ const ASK_EVERY_MS = 30_000;
 export const rewritten = (url: string, workspaceId: string): string =>
   url.startsWith(LOOPBACK) ? `http://ws-${id12(workspaceId)}:8000` : url;
 
-/** Rewrites only in a container, and only while the provisioner's backend is containers too. */
+/** Rewrites only in a container, and only while the provisioner's backend is containers too, which have names on a network. */
 export function createDialled(
   bus: Bus,
   { inContainer, loops }: { inContainer: boolean; loops: Loops },
@@ -21,8 +21,8 @@ export function createDialled(
     'backend',
     ASK_EVERY_MS,
     async () => {
-      const { backend } = await ask(bus, asks.provisioner.backend, {});
-      containers = backend === 'docker';
+      const { backend, onHostNetwork } = await ask(bus, asks.provisioner.backend, {});
+      containers = backend === 'docker' && !onHostNetwork;
     },
     { immediately: true },
   );

@@ -17,7 +17,11 @@ export function serveRequests(requests: RequestServer, parts: Parts, runs: Runs)
     throw list.cause;
   };
 
-  requests.serve(ask.provisioner.backend, () => ({ backend: backend.name, installation }));
+  requests.serve(ask.provisioner.backend, () => ({
+    backend: backend.name,
+    installation,
+    ...(backend.onHostNetwork && { onHostNetwork: true }),
+  }));
 
   requests.serve(ask.provisioner.listManaged, async () => ({ backend: backend.name, resources: [...(await managed())] }));
 

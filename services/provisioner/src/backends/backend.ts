@@ -45,6 +45,8 @@ export type ListOutcome =
 
 export interface Backend {
   readonly name: BackendName;
+  /** Containers of tiers 1 to 3 are on the machine's own network: no name leads to them, their loopback addresses do. */
+  readonly onHostNetwork?: boolean;
 
   /** Makes the one workload of this workspace run, replacing an earlier one. An aborted start leaves nothing running. */
   start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome>;

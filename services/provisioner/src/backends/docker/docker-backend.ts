@@ -59,6 +59,7 @@ const CREATE_TRIES = 3;
 
 export class DockerBackend implements Backend {
   readonly name = 'docker';
+  readonly onHostNetwork: boolean;
   readonly #docker: Docker;
   readonly #options: DockerBackendOptions;
   #privileges = true;
@@ -66,6 +67,7 @@ export class DockerBackend implements Backend {
   constructor(options: DockerBackendOptions) {
     this.#docker = options.docker;
     this.#options = options;
+    this.onHostNetwork = options.network === 'host';
   }
 
   async start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome> {
