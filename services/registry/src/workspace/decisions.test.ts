@@ -161,10 +161,21 @@ describe('registering an agent', () => {
       .when(register(id, registration({ urlAllowed: false })))
       .thenRefused('invalid request body'));
 
+  const reported = { urlAllowed: false, presented: { kind: 'token', tokenId: token(1).tokenId } } as const;
+
   it('takes a forbidden URL for peers only from what this platform provisioned', () =>
     given(created, issued(1, 'provisioner'))
-      .when(register(id, registration({ urlAllowed: false, presented: { kind: 'token', tokenId: token(1).tokenId } })))
+      .when(register(id, registration({ ...reported, dialable: false })))
       .then(registered('provisioning', '')));
+
+  it('reaches it there until the provisioner tells where it runs, if that may be dialled', () => {
+    given(created, issued(1, 'provisioner'))
+      .when(register(id, registration(reported)))
+      .then(registered('provisioning', registration().url));
+    given(created, located('http://10.0.0.1:4000'), issued(1, 'provisioner'))
+      .when(register(id, registration(reported)))
+      .then(registered('provisioning', 'http://10.0.0.1:4000'));
+  });
 
   it('I5: leaves a removed one as it is, without a token and without a word', () =>
     given(created, removed).when(register(id, registration())).thenNothing());

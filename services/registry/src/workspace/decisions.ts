@@ -102,7 +102,10 @@ export const register =
  * (README choice 4). An agent that registers before the provisioner has told where it runs is reached where it says, if that may be
  * dialled: online and out of reach is nothing anybody wants to see.
  */
-const hostUrl = (stored: string, { url, urlAllowed, dialable }: Pick<Registration, 'url' | 'urlAllowed' | 'dialable'>): string => {
+const hostUrl = (
+  stored: string,
+  { url, urlAllowed, dialable }: Pick<Registration, 'url' | 'urlAllowed' | 'dialable'>,
+): string => {
   if (stored.startsWith('http://127.0.0.1')) return stored;
   return urlAllowed || (stored === '' && dialable) ? url : stored;
 };
