@@ -36,16 +36,16 @@ export async function openServices(
   const [registry, provisioner, a2aProxy, gateway] = [later(), later(), later(), later()];
 
   const behind = await openTogether<Omit<RunningServices, 'gateway'>>(scope, {
-    registry: (own) => registry.keep(createRegistry(configs.registry, basics('registry'), own)),
-    provisioner: async (own) => {
+    registry: registry.as((own) => createRegistry(configs.registry, basics('registry'), own)),
+    provisioner: provisioner.as(async (own) => {
       await registry.promise;
       const options = { gatewayPort: async () => (await gateway.promise).port };
-      return provisioner.keep(createProvisioner(configs.provisioner, basics('provisioner'), own, options));
-    },
-    'a2a-proxy': async (own) => {
+      return createProvisioner(configs.provisioner, basics('provisioner'), own, options);
+    }),
+    'a2a-proxy': a2aProxy.as(async (own) => {
       await provisioner.promise;
-      return a2aProxy.keep(createA2aProxy(configs['a2a-proxy'], basics('a2a-proxy'), own));
-    },
+      return createA2aProxy(configs['a2a-proxy'], basics('a2a-proxy'), own);
+    }),
     scheduler: async (own) => {
       const A2A_PROXY_URL = [`http://127.0.0.1:${(await a2aProxy.promise).port}`];
       return createScheduler({ ...configs.scheduler, A2A_PROXY_URL }, basics('scheduler'), own);
@@ -54,23 +54,24 @@ export async function openServices(
       await provisioner.promise;
       return createSweeper(configs.sweeper, basics('sweeper'), own);
     },
-  }).catch((error: unknown) => gateway.never(error));
+  }).catch((error: unknown) => {
+    gateway.reject(error);
+    throw error;
+  });
+
   const local = Object.fromEntries(Object.entries(behind).map(([name, { listener }]) => [name, listener]));
-  const door = await gateway.keep(createGateway(configs.gateway, basics('gateway'), scope, { local }));
-  return { gateway: door, ...behind };
+  const open = gateway.as((own) => createGateway(configs.gateway, basics('gateway'), own, { local }));
+  return { gateway: await open(scope), ...behind };
 }
 
-/** A service that others wait for; those who wait learn when it cannot be opened. */
+/** A service that others wait for. Whatever keeps it from opening, those who wait learn it. */
 function later() {
   const { promise, resolve, reject } = Promise.withResolvers<RunningService>();
   promise.catch(() => undefined); // nobody may be waiting
-  const keep = (opening: Promise<RunningService>): Promise<RunningService> => {
+  const as = (create: (own: Scope) => Promise<RunningService>) => (own: Scope) => {
+    const opening = create(own);
     opening.then(resolve, reject);
     return opening;
   };
-  const never = (error: unknown): never => {
-    reject(error);
-    throw error;
-  };
-  return { promise, keep, never };
+  return { promise, reject, as };
 }

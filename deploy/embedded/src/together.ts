@@ -25,6 +25,8 @@ export async function openTogether<Values extends Record<string, unknown>>(
     },
   );
 
+  parent.signal.throwIfAborted();
+
   const failures: unknown[] = [];
   const opened = await Promise.all(
     names.map((name, index) =>
