@@ -15,7 +15,7 @@ import {
   type ServiceHealth,
   subjects,
 } from '@molecule/contracts';
-import { type Ledger, openLedger, type Projection, startRelay, whileLeading } from '@molecule/event-store';
+import { type AnyAggregate, type Ledger, openLedger, startRelay, whileLeading } from '@molecule/event-store';
 import { createListener, type HttpService, listen, type RunningService } from '@molecule/http';
 import { type Basics, evaluateHealth, type HealthCheck, type Scope, startOpsServer } from '@molecule/service';
 
@@ -33,9 +33,8 @@ export interface ChassisOptions<Tables> {
   readonly service: LedgerService;
   /** The directory of the service's own migrations. */
   readonly migrations: string;
-  /** Its read models: what `rebuild` rebuilds. */
-  // biome-ignore lint/suspicious/noExplicitAny: a projection of any of the service's own families of facts
-  readonly projections: readonly Projection<Tables, any>[];
+  /** Everything it keeps streams of: they tell how old facts are read, and their inline projections are what `rebuild` rebuilds. */
+  readonly aggregates: readonly AnyAggregate<Tables>[];
 }
 
 export interface Chassis<Tables> {
@@ -61,7 +60,7 @@ const CONSUMER_PULSE_MS = 10_000;
 const DRAIN_MS = 5_000;
 
 export async function openChassis<Tables>(
-  { service, migrations, projections }: ChassisOptions<Tables>,
+  { service, migrations, aggregates }: ChassisOptions<Tables>,
   config: ChassisConfig,
   basics: Basics,
   scope: Scope,
@@ -84,6 +83,7 @@ export async function openChassis<Tables>(
         service,
         log,
         migrations,
+        aggregates,
         signal: scope.signal,
       }),
     (open) => open.close(),
@@ -125,12 +125,14 @@ export async function openChassis<Tables>(
           key: `${service}.facts`,
           log,
           signal,
+          tick,
           task: (leading) => consumeFacts(bus, { consumer: service, log, signal: leading, types, handle, tick }),
         }),
       );
     },
     serve: async (http, { beats } = {}) => {
       const health = async (): Promise<ServiceHealth> => ({ service, instance, ...(await evaluateHealth({ checks, loops })) });
+      const projections = [...new Set(aggregates.flatMap(({ inline }) => inline))];
       const rebuild = (check: boolean) => ledger.rebuild(projections, { check });
       requests.serve(ask.health[service], health);
       requests.serve(ask.rebuild[service], ({ check }) => rebuild(check));

@@ -45,7 +45,8 @@ export function applyFact(entry: DirectoryEntry | undefined, fact: RecordedWorks
     case 'workspace.located':
       return { ...after, url: fact.data.url };
     case 'workspace.status': {
-      const moved = withStatus(after, fact.data.to, fact.recordedAt);
+      // Also from a status to itself: a restart of what is being provisioned begins its time anew.
+      const moved: DirectoryEntry = { ...after, status: fact.data.to, statusSince: fact.recordedAt };
       return fact.data.clearsUrl ? { ...moved, url: '', internalUrl: '' } : moved;
     }
     case 'workspace.removed':

@@ -12,7 +12,7 @@ import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, modeOf, type Scope, sleep } from '@molecule/service';
 import { deleteOld } from './activity/retention.ts';
 import { activityRoutes } from './activity/routes.ts';
-import { Evidence } from './agent/agent.ts';
+import { agents, Evidence } from './agent/agent.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { Admissions } from './call/admission.ts';
 import { DirectCalls } from './call/direct.ts';
@@ -27,7 +27,7 @@ import { Drains } from './mailbox/drain.ts';
 import { Mailbox } from './mailbox/enqueue.ts';
 import { followReasonsToDrain, seedWaiting } from './mailbox/triggers.ts';
 import { Waiting } from './mailbox/waiting.ts';
-import { mailbox as mailboxProjection } from './message/projections/mailbox.ts';
+import { messages } from './message/message.ts';
 import { exposeMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { Recorder } from './record/recorder.ts';
@@ -46,7 +46,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   if (idle.warning) log.warn({ value: config.A2A_IDLE_TIMEOUT_SECONDS }, idle.warning);
 
   const chassis = await openChassis<Tables>(
-    { service: 'a2a-proxy', migrations: MIGRATIONS, projections: [mailboxProjection] },
+    { service: 'a2a-proxy', migrations: MIGRATIONS, aggregates: [messages, agents] },
     config,
     basics,
     scope,

@@ -9,7 +9,7 @@ import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { type Basics, Counter, Histogram, type Scope } from '@molecule/service';
 import { openBackend } from './backends/choose.ts';
 import type { Config } from './config.ts';
-import { containerList } from './container/projections/container-list.ts';
+import { containers } from './container/container.ts';
 import type { Tables } from './database.ts';
 import { installationOf } from './installation.ts';
 import type { Parts } from './parts.ts';
@@ -35,7 +35,7 @@ export async function createProvisioner(
 ): Promise<RunningService> {
   const { log, clock, loops, instance, metrics } = basics;
   const chassis = await openChassis<Tables>(
-    { service: 'provisioner', migrations: MIGRATIONS, projections: [containerList] },
+    { service: 'provisioner', migrations: MIGRATIONS, aggregates: [containers] },
     config,
     basics,
     scope,

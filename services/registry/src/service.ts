@@ -11,7 +11,7 @@ import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
 import { agentRoutes } from './workspace/agent-routes.ts';
-import { PROJECTIONS } from './workspace/aggregate.ts';
+import { workspace } from './workspace/aggregate.ts';
 import { eventRoutes } from './workspace/event-routes.ts';
 import { Fleet } from './workspace/fleet.ts';
 import { minting } from './workspace/minting.ts';
@@ -32,7 +32,7 @@ const REREAD_EVERY_MS = 600_000;
 export async function createRegistry(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
   const { log, clock, newId, metrics, loops } = basics;
   const chassis = await openChassis<Tables>(
-    { service: 'registry', migrations: MIGRATIONS, projections: PROJECTIONS },
+    { service: 'registry', migrations: MIGRATIONS, aggregates: [workspace] },
     config,
     basics,
     scope,

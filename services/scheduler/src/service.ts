@@ -9,9 +9,9 @@ import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
-import { scheduleList } from './schedule/projections/schedule-list.ts';
 import { disableFor, serveScheduleRequests } from './schedule/requests.ts';
 import { scheduleRoutes } from './schedule/routes.ts';
+import { schedule } from './schedule/schedule.ts';
 import { Runner, type TickOptions } from './schedule/tick.ts';
 import { giveUpLease, RENEW_EVERY_MS, renewLease } from './workers.ts';
 
@@ -27,7 +27,7 @@ export async function createScheduler(
 ): Promise<RunningService> {
   const { log, clock, newId, loops, instance } = basics;
   const chassis = await openChassis<Tables>(
-    { service: 'scheduler', migrations: MIGRATIONS, projections: [scheduleList] },
+    { service: 'scheduler', migrations: MIGRATIONS, aggregates: [schedule] },
     config,
     basics,
     scope,

@@ -8,7 +8,7 @@ import { httpService, type RunningService } from '@molecule/http';
 import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
-import { findingList } from './finding/projections/finding-list.ts';
+import { liveness, orphan } from './finding/finding.ts';
 import { findingRoutes } from './finding/routes.ts';
 import { LivenessSweep } from './liveness/sweep.ts';
 import { OrphanSweep } from './orphans/sweep.ts';
@@ -25,7 +25,7 @@ const MAX_LOOK_MS = 5_000;
 export async function createSweeper(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
   const { log, clock, loops, instance } = basics;
   const chassis = await openChassis<Tables>(
-    { service: 'sweeper', migrations: MIGRATIONS, projections: [findingList] },
+    { service: 'sweeper', migrations: MIGRATIONS, aggregates: [liveness, orphan] },
     config,
     basics,
     scope,
@@ -45,10 +45,10 @@ export async function createSweeper(config: Config, basics: Basics, scope: Scope
   const capabilities = new RuntimeCapabilities({ beats, directory, leaseMs, clock });
   const parts: Parts = { bus, ledger, directory, capabilities, clock, log };
 
-  const liveness = new LivenessSweep(parts, leaseMs);
-  beats.onBeat(({ workspaceId, receivedAt }) => liveness.heard(workspaceId, receivedAt));
+  const silence = new LivenessSweep(parts, leaseMs);
+  beats.onBeat(({ workspaceId, receivedAt }) => silence.heard(workspaceId, receivedAt));
   const orphans = new OrphanSweep(parts, config.ORPHAN_GRACE_SECONDS * 1000);
-  loops.every('liveness-monitor', Math.min(leaseMs / LOOKS_PER_LEASE, MAX_LOOK_MS), () => liveness.sweep());
+  loops.every('liveness-monitor', Math.min(leaseMs / LOOKS_PER_LEASE, MAX_LOOK_MS), () => silence.sweep());
   loops.every('orphan-sweeper', config.SWEEP_INTERVAL_SECONDS * 1000, () => orphans.sweep(), { immediately: true });
   loops.every('provision-timeout-sweep', TIMEOUT_SWEEP_MS, () => sweepTimeouts(parts, config.PROVISION_TIMEOUT_SECONDS));
   return chassis.serve(httpService(findingRoutes(parts)));

@@ -7,7 +7,7 @@ import type { Clock, Log } from '@molecule/service';
 import type { Tables } from '../database.ts';
 
 /** Every report is a fact; what was reported before changes nothing about the next. */
-const agents: Aggregate<Tables, null, AgentFact> = {
+export const agents: Aggregate<Tables, null, AgentFact> = {
   noun: 'agent',
   family: agentFacts,
   fold: { initial: null, evolve: () => null },
