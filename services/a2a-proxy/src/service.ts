@@ -210,7 +210,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
       late.abort();
       if (!inTime) {
         log.warn({ calls: targets.size }, 'ending calls that did not finish in time');
-        for (const dispatch of [...targets.all()]) dispatch.stop();
+        for (const call of [...targets.all()]) call.stop();
         await settled;
       }
     },

@@ -4,7 +4,11 @@
  *   T1. One subscription per process feeds `touch`; an event costs one look-up, however many calls are in flight (design §3).
  *   T2. A workspace is known here only while calls to it are in flight.
  */
-import type { Dispatch } from './dispatch.ts';
+/** A call in flight, as far as this file needs to know it. */
+export interface InFlight {
+  /** The platform stops: nobody waits for it any longer. */
+  stop(): void;
+}
 
 export class Target {
   readonly workspaceId: string;
@@ -13,7 +17,7 @@ export class Target {
   lastDispatchMs = Number.NEGATIVE_INFINITY;
   /** Those that somebody waits for; the mailbox counts its own. */
   direct = 0;
-  readonly calls = new Set<Dispatch>();
+  readonly calls = new Set<InFlight>();
 
   constructor(workspaceId: string) {
     this.workspaceId = workspaceId;
@@ -33,26 +37,26 @@ export class Targets {
     return this.#targets.get(workspaceId);
   }
 
-  enter(workspaceId: string, dispatch: Dispatch, nowMs: number, direct: boolean): Target {
+  enter(workspaceId: string, call: InFlight, nowMs: number, direct: boolean): Target {
     let target = this.#targets.get(workspaceId);
     if (!target) {
       target = new Target(workspaceId);
       this.#targets.set(workspaceId, target);
     }
-    target.calls.add(dispatch);
+    target.calls.add(call);
     target.lastDispatchMs = nowMs;
     if (direct) target.direct++;
     return target;
   }
 
-  leave(target: Target, dispatch: Dispatch, direct: boolean): void {
-    target.calls.delete(dispatch);
+  leave(target: Target, call: InFlight, direct: boolean): void {
+    target.calls.delete(call);
     if (direct) target.direct--;
     if (target.calls.size === 0) this.#targets.delete(target.workspaceId);
   }
 
   /** Every call in flight. */
-  *all(): Iterable<Dispatch> {
+  *all(): Iterable<InFlight> {
     for (const { calls } of this.#targets.values()) yield* calls;
   }
 
