@@ -77,20 +77,24 @@ describe('consuming facts', () => {
     expect(second.facts.map(({ version }) => version)).toEqual([11]);
   });
 
-  it('corrects a durable consumer of an older configuration, and goes on where it stood', async ({ bus, log }) => {
-    const publish = publishFacts(bus, log, signalOfTest());
-    const workspaceId = aWorkspaceId();
-    await publish(upTo(3).map((version) => moved(workspaceId, version)));
-    const older = { durable_name: 'registry', ack_policy: AckPolicy.All, ack_wait: 5e9, max_ack_pending: 10 };
-    await bus.jsm.consumers.add(STREAMS.facts, older);
-    const consumer = await bus.js.consumers.get(STREAMS.facts, 'registry');
-    const message = await consumer.next();
-    await message?.ackAck();
-    const { facts } = consuming(bus, { log });
-    await eventually(() => facts.length === 2);
-    expect(facts.map(({ version }) => version)).toEqual([2, 3]);
-    expect((await consumer.info()).config).toMatchObject({ ack_wait: 30e9, max_ack_pending: 1_024 });
-  });
+  it.for([AckPolicy.All, AckPolicy.Explicit])(
+    'corrects a durable consumer of an older configuration (%s), and goes on where it stood',
+    async (ack_policy, { bus, log }) => {
+      const publish = publishFacts(bus, log, signalOfTest());
+      const workspaceId = aWorkspaceId();
+      await publish(upTo(3).map((version) => moved(workspaceId, version)));
+      const older = { durable_name: 'registry', ack_policy, ack_wait: 5e9, max_ack_pending: 10 };
+      await bus.jsm.consumers.add(STREAMS.facts, older);
+      const consumer = await bus.js.consumers.get(STREAMS.facts, 'registry');
+      const message = await consumer.next();
+      await message?.ackAck();
+      const { facts } = consuming(bus, { log });
+      await eventually(() => facts.length === 2);
+      expect(facts.map(({ version }) => version)).toEqual([2, 3]);
+      const { config } = await consumer.info();
+      expect(config).toMatchObject({ ack_policy: AckPolicy.All, ack_wait: 30e9, max_ack_pending: 1_024 });
+    },
+  );
 
   it('D1: reads at once what a dead process had in its hands, before anything newer', async ({ nats, bus, log }) => {
     const publish = publishFacts(bus, log, signalOfTest());

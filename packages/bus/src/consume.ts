@@ -13,9 +13,9 @@
 
 import { type AnyRecordedFact, type FactType, STREAMS } from '@molecule/contracts';
 import { backoff, type Log, sleep } from '@molecule/service';
-import { AckPolicy, type ConsumerInfo, type ConsumerNotification, DeliverPolicy, type JsMsg } from '@nats-io/jetstream';
-import { nanos } from '@nats-io/transport-node';
+import type { ConsumerInfo, ConsumerNotification, JsMsg } from '@nats-io/jetstream';
 import type { Bus } from './connection.ts';
+import { ACK_WAIT_MS, BATCH, ensureConsumer } from './durable.ts';
 import { decodeFact, HEADERS, RecentIds, typeOfSubject } from './envelope.ts';
 import { isPassing } from './errors.ts';
 import { Intake, keepWorking } from './intake.ts';
@@ -44,9 +44,7 @@ export interface ConsumeFactsOptions {
   readonly isPassing?: (error: unknown) => boolean;
 }
 
-const BATCH = 256;
 const TRIES = 5;
-const ACK_WAIT_MS = 30_000;
 const IDLE_TICK_MS = 5_000;
 const WORKING_MS = ACK_WAIT_MS / 3;
 /** A longer hole is looked at from its far end: most likely nothing of it is stored any more. */
@@ -144,18 +142,11 @@ class Reader {
   async #begin(): Promise<ConsumerInfo> {
     const { consumer, log } = this.#options;
     const { created, state } = await this.#bus.jsm.streams.info(STREAMS.facts);
-    const info = await this.#bus.jsm.consumers.add(STREAMS.facts, {
-      durable_name: consumer,
-      deliver_policy: DeliverPolicy.All,
-      ack_policy: AckPolicy.All,
-      ack_wait: nanos(ACK_WAIT_MS),
-      max_deliver: -1,
-      max_ack_pending: 4 * BATCH,
-    });
+    const info = await ensureConsumer(this.#bus, consumer);
     const source = `${STREAMS.facts}@${created}`;
     if (source !== this.#source) this.#done = 0;
     this.#source = source;
-    const floor = info.ack_floor.stream_seq;
+    const floor = Math.max(info.ack_floor.stream_seq, (info.config.opt_start_seq ?? 1) - 1);
     this.#done = Math.max(Math.min(this.#done, state.last_seq), floor);
     if (this.#done > 0 && state.first_seq > this.#done + 1) {
       this.#bus.counts.factGaps++;

@@ -14,12 +14,15 @@ export function parseBeat(text: string): Beat | undefined {
 
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** In lower case, as ids are. */
+export const isGuid = (text: string): boolean => GUID.test(text);
+
 const isBeat = (value: unknown): value is Beat => {
   if (typeof value !== 'object' || value === null) return false;
   const beat = value as Record<keyof Beat, unknown>;
   return (
     typeof beat.workspaceId === 'string' &&
-    GUID.test(beat.workspaceId) &&
+    isGuid(beat.workspaceId) &&
     Number.isFinite(beat.receivedAt) &&
     typeof beat.gateway === 'string' &&
     Number.isSafeInteger(beat.seq) &&
