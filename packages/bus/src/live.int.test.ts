@@ -75,10 +75,29 @@ describe('live events', () => {
         heard.push(event);
       },
     });
-    bus.nats.publish(subjects.live('sweeper'), 'rubbish');
-    bus.nats.publish(subjects.live('sweeper'), JSON.stringify([null, { event: 7 }, live(1), live(2)]));
+    bus.nats.publish(subjects.live('sweeper', 'test'), 'rubbish');
+    bus.nats.publish(subjects.live('sweeper', 'test'), JSON.stringify([null, { event: 7 }, live(1), live(2)]));
     await eventually(() => heard.length === 1);
     expect(lines.saying('a live event cannot be read')).toHaveLength(3);
     expect(lines.saying('a listener to live events failed')).toHaveLength(1);
+  });
+
+  it('are not read by who said them, nor while nobody wants them', async ({ bus, log }) => {
+    const heard: number[] = [];
+    const own = new LivePublisher(bus, 'a2a-proxy', { log });
+    const other = new LivePublisher(bus, 'registry', { log });
+    let wanted = false;
+    followLive(bus, { log, except: own, wanted: () => wanted, onEvent: ({ after = 0 }) => void heard.push(after) });
+    const say = async (publisher: LivePublisher, after: number) => {
+      publisher.say({ ...live(after), after });
+      publisher.flush();
+      await bus.nats.flush();
+    };
+    await say(other, 1);
+    wanted = true;
+    await say(own, 2);
+    await say(other, 3);
+    await eventually(() => heard.length > 0);
+    expect(heard).toEqual([3]);
   });
 });

@@ -1,4 +1,5 @@
 /** Live events: said to whoever listens, stored nowhere. One message carries what was said within a few milliseconds (limits, trap 5). */
+import { randomBytes } from 'node:crypto';
 import { type LiveEvent, type ServiceName, subjects } from '@molecule/contracts';
 import type { Log } from '@molecule/service';
 import type { Bus } from './connection.ts';
@@ -7,8 +8,9 @@ import type { Bus } from './connection.ts';
 const MAX_BATCH_BYTES = 48 * 1024;
 
 export class LivePublisher {
+  /** Where it speaks; its own. */
+  readonly subject: string;
   readonly #bus: Bus;
-  readonly #subject: string;
   readonly #flushMs: number;
   readonly #log: Log;
   #events: string[] = [];
@@ -18,7 +20,7 @@ export class LivePublisher {
 
   constructor(bus: Bus, service: ServiceName, { flushMs = 5, log }: { readonly flushMs?: number; readonly log: Log }) {
     this.#bus = bus;
-    this.#subject = subjects.live(service);
+    this.subject = subjects.live(service, randomBytes(6).toString('hex'));
     this.#flushMs = flushMs;
     this.#log = log;
   }
@@ -52,7 +54,7 @@ export class LivePublisher {
       return;
     }
     try {
-      this.#bus.nats.publish(this.#subject, `[${events.join(',')}]`);
+      this.#bus.nats.publish(this.subject, `[${events.join(',')}]`);
     } catch (error) {
       this.#bus.counts.liveDropped += events.length;
       this.#log.warn({ err: error }, 'live events could not be told');
@@ -65,14 +67,21 @@ export class LivePublisher {
   }
 }
 
+export interface FollowLiveOptions {
+  readonly log: Log;
+  readonly onEvent: (event: LiveEvent) => void;
+  /** A voice of one's own, which one has heard already: its batches are not read. */
+  readonly except?: LivePublisher;
+  /** Asked before a batch is read: reading for nobody is most of what there is to save when nobody looks. */
+  readonly wanted?: () => boolean;
+}
+
 /** Hears what every service says, in the order each said it. */
-export function followLive(
-  bus: Bus,
-  { log, onEvent }: { readonly log: Log; readonly onEvent: (event: LiveEvent) => void },
-): { stop(): void } {
+export function followLive(bus: Bus, { log, onEvent, except, wanted = () => true }: FollowLiveOptions): { stop(): void } {
   const subscription = bus.nats.subscribe(subjects.everyLive, {
     callback: (error, message) => {
       if (error) return log.error({ err: error }, 'the subscription to live events failed');
+      if (message.subject === except?.subject || !wanted()) return;
       for (const event of readBatch(message.string())) {
         if (!isLiveEvent(event)) log.warn({ subject: message.subject }, 'a live event cannot be read');
         else

@@ -17,9 +17,9 @@ export const subjects = {
   fact: (type: string, workspaceId: string): string => `${type}.${token(workspaceId)}`,
   /** What the stream FACTS stores. */
   everyFact: FACT_CONTEXTS.map((context) => `${context}.*.*`),
-  /** Batches of live messages of one service (ADR 0003). */
-  live: (service: ServiceName): string => `live.${service}`,
-  everyLive: 'live.*',
+  /** Batches of live messages of one process of a service (ADR 0003): the process does not need to read its own again. */
+  live: (service: ServiceName, voice: string): string => `live.${service}.${token(voice)}`,
+  everyLive: 'live.*.*',
   parked: (consumer: string): string => `parked.${token(consumer)}`,
   everyParked: 'parked.*',
   /** Wakes the relay of a service that is active in another replica. */

@@ -67,13 +67,13 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   const targets = new Targets();
   const touch = (workspaceId: string) => targets.touch(workspaceId, clock.monotonicMs());
   directory.onFact(({ workspaceId }) => touch(workspaceId));
-  await scope.open(
-    () => followLive(bus, { log, onEvent: ({ workspaceId }) => touch(workspaceId) }),
-    (open) => open.stop(),
-  );
   const live = await scope.open(
     () => new LivePublisher(bus, 'a2a-proxy', { log }),
     (open) => open.close(),
+  );
+  await scope.open(
+    () => followLive(bus, { log, except: live, onEvent: ({ workspaceId }) => touch(workspaceId) }),
+    (open) => open.stop(),
   );
   const say = (event: LiveEvent) => {
     touch(event.workspaceId);

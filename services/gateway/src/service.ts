@@ -76,7 +76,7 @@ export async function createGateway(
   edgeMetrics.liveHeld = () => gate.held;
   directory.onFact(showFact({ fanout, gate, tokens: directory }));
   await scope.open(
-    () => followLive(bus, { log, onEvent: (event) => gate.hear(event) }),
+    () => followLive(bus, { log, wanted: () => fanout.size > 0, onEvent: (event) => gate.hear(event) }),
     (open) => open.stop(),
   );
   await scope.open(

@@ -252,7 +252,7 @@ export class World {
 
   /** What another service says live. */
   say(service: 'registry', event: LiveEvent): void {
-    this.#bus.nats.publish(subjects.live(service), JSON.stringify([event]));
+    this.#bus.nats.publish(subjects.live(service, 'test'), JSON.stringify([event]));
   }
 
   /** What was said live of a workspace. */
