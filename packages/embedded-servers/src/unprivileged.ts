@@ -57,7 +57,8 @@ export function commandAs(
     );
   }
   const right = mayKeep(CAP_DAC_READ_SEARCH) ? 'dac_read_search' : 'dac_override';
-  const rights = ['--inh-caps', `+${right}`, '--ambient-caps', `+${right}`];
+  // Without the fix-up bit, access(2), with which PostgreSQL looks for its own programs, does not count that right.
+  const rights = ['--securebits', '+no_setuid_fixup', '--inh-caps', `+${right}`, '--ambient-caps', `+${right}`];
   return {
     command: setpriv,
     args: ['--reuid', `${account.uid}`, '--regid', `${account.gid}`, '--clear-groups', ...rights, '--', command, ...args],
