@@ -32,7 +32,8 @@ export type LocalListeners = Partial<Record<ServiceName, Listener>>;
 /** How long a start waits for the registry before it opens the doors without it. */
 const DIRECTORY_MS = 2_000;
 const DIRECTORY_PULSE_MS = 2_000;
-const HEALTH_MS = 1_000;
+/** Longer than a service gives its own checks (2 s): what is wrong is said by the one that knows. */
+const HEALTH_MS = 3_000;
 /** The longest that a request over the bus may take. */
 const REBUILD_MS = 60_000;
 /** How long requests in flight may take when the gateway closes. */
