@@ -54,9 +54,12 @@ function fieldsOf(body: Body): Patch {
     tier: wholeTier.success ? wholeTier.data : undefined,
     runtime: textOf(body, 'runtime'),
     collapsed: typeof collapsed === 'boolean' ? collapsed : undefined,
-    canvas: typeof x === 'number' && typeof y === 'number' ? { x, y } : undefined,
+    canvas: isPlace(x) && isPlace(y) ? { x, y } : undefined,
   };
 }
+
+/** `1e400` is a number of JSON, but none that a fact can hold. */
+const isPlace = (value: unknown): value is number => Number.isFinite(value);
 
 /** `undefined`: not in the body, or of a type the store does not take; `null`: cleared. */
 function directoryOf(body: Body): string | null | undefined | 'refused' {
