@@ -23,12 +23,7 @@ describe('a proxy that is killed', () => {
     const direct = world.call(doomed, id, { body: message('direct', 'direct') }).catch((error: unknown) => error);
     await agent.waitForCalls(2);
     // Both are written down as begun, by the one that is about to die.
-    await waitFor(async () => {
-      const { rows } = await world.database.query(
-        "select 1 from events where type = 'a2a.dispatched' and data ->> 'via' in ('direct', 'drain')",
-      );
-      return rows.length >= 2;
-    });
+    await waitFor(async () => (await world.audit(survivor)).open === 2, { what: 'both to be written down' });
     doomed.child.kill('SIGKILL');
     await once(doomed.child, 'exit');
     expect(await direct).toBeInstanceOf(Error);

@@ -90,7 +90,9 @@ describe('an agent that does not answer', () => {
     expect((await world.call(proxy, external)).status).toBe(502);
     world.registry.containers.set(id, 'running');
     expect((await world.call(proxy, id)).status).toBe(502);
-    const { rows } = await world.database.query("select stream, data from events where type = 'agent.unreachable'");
+    const reports = () => world.database.query("select stream, data from events where type = 'agent.unreachable'");
+    await waitFor(async () => (await reports()).rows.length > 0, { what: 'a report' });
+    const { rows } = await reports();
     expect(rows).toEqual([{ stream: `agent.${id}`, data: { workspaceId: id, error: 'connection refused' } }]);
   });
 
