@@ -5,7 +5,9 @@
  *   F2. A beat that is read again never overwrites a newer one: same gateway by number, different ones by time of receipt.
  *   F3. A jump in a gateway's numbers, or a link that was lost, is noticed, counted, and made good by reading the last beats again.
  *   F4. `caughtUp(mark)`: everything up to the mark was given to all listeners, and what they promised is done; or 500 ms are over.
- *   F5. A beat that cannot be read is dropped, counted, and parked (at most one a second); a listener that throws harms nobody else.
+ *   F5. What a beat declared is not lost behind a newer one that declares nothing: read again, it is told as `outdated` to whoever
+ *       asked for that.
+ *   F6. A beat that cannot be read is dropped, counted, and parked (at most one a second); a listener that throws harms nobody else.
  */
 import { type Beat, type BeatMark, STREAMS, subjects } from '@molecule/contracts';
 import { type Log, sleep } from '@molecule/service';
@@ -16,12 +18,20 @@ import { OrderedFeed } from './ordered-feed.ts';
 import { park } from './parked.ts';
 import { parseBeat } from './parse-beat.ts';
 
-export type BeatListener = (beat: Beat, how: { readonly replayed: boolean }) => void | Promise<void>;
+export interface HowHeard {
+  /** From what the bus kept, not live. */
+  readonly replayed: boolean;
+  /** A newer beat of the workspace was given on before: only what this one declares still counts. */
+  readonly outdated?: boolean;
+}
+
+export type BeatListener = (beat: Beat, how: HowHeard) => void | Promise<void>;
 
 interface Listening {
   readonly listener: BeatListener;
   /** It has not been told of the last beats yet. */
   fresh: boolean;
+  readonly wantsOutdated: boolean;
 }
 
 /** Which beat of a workspace was given on last. */
@@ -29,6 +39,8 @@ interface Seen {
   receivedAt: number;
   gateway: string;
   seq: number;
+  /** When the newest of its beats that declared something was received; 0 when none was given on. */
+  declaredAt: number;
 }
 
 const CAUGHT_UP_MS = 500;
@@ -41,6 +53,7 @@ const HEAL_EVERY_MS = 2_000;
 const FORGET_MS = 26 * 60 * 60 * 1_000;
 const LIVE = { replayed: false } as const;
 const REPLAYED = { replayed: true } as const;
+const OUTDATED = { replayed: true, outdated: true } as const;
 
 export class BeatFeed {
   readonly #bus: Bus;
@@ -52,6 +65,8 @@ export class BeatFeed {
   #subscription: Subscription | undefined;
   #leave: () => void = () => {};
   #retained: Map<string, Beat> | undefined = new Map();
+  /** Of the retained ones that declare nothing: the last beat before them that did. */
+  readonly #retainedDeclarations = new Map<string, Beat>();
   #retainTimer: NodeJS.Timeout | undefined;
   #replaying: Promise<void> | undefined;
   #parkedAt = Number.NEGATIVE_INFINITY;
@@ -82,17 +97,25 @@ export class BeatFeed {
     signal?.throwIfAborted();
     feed.#retainTimer = setTimeout(() => {
       feed.#retained = undefined;
+      feed.#retainedDeclarations.clear();
     }, RETAIN_MS);
     feed.#retainTimer.unref();
     return feed;
   }
 
-  /** Hears the last beat of every workspace (`replayed`), then every beat. A promise it returns holds `caughtUp` until it is settled. */
-  onBeat(listener: BeatListener): void {
-    const listening: Listening = { listener, fresh: this.#retained === undefined };
+  /**
+   * Hears the last beats of every workspace (`replayed`), then every beat. A promise it returns holds `caughtUp` until it is settled.
+   * `outdated`: it also hears of older beats that declared something (F5).
+   */
+  onBeat(listener: BeatListener, { outdated = false }: { readonly outdated?: boolean } = {}): void {
+    const listening: Listening = { listener, fresh: this.#retained === undefined, wantsOutdated: outdated };
     this.#listening.push(listening);
-    if (this.#retained) for (const beat of this.#retained.values()) this.#tell(beat, REPLAYED, [listening]);
-    else void this.#replay('another listener');
+    if (!this.#retained) return void this.#replay('another listener');
+    for (const beat of this.#retained.values()) {
+      const declaration = this.#retainedDeclarations.get(beat.workspaceId);
+      if (declaration && beat.runtimeMetadata === undefined) this.#tell(declaration, REPLAYED, [listening]);
+      this.#tell(beat, REPLAYED, [listening]);
+    }
   }
 
   /** `true` at once when this reader is there already, as nearly always; else a promise of whether it came there in time (F4). */
@@ -108,6 +131,7 @@ export class BeatFeed {
     this.#subscription?.unsubscribe();
     clearTimeout(this.#retainTimer);
     this.#retained = undefined;
+    this.#retainedDeclarations.clear();
     this.#marks.close();
     await this.#replaying;
   }
@@ -132,7 +156,7 @@ export class BeatFeed {
       return;
     }
     if (this.#isNew(beat, LIVE)) {
-      this.#retained?.set(beat.workspaceId, beat);
+      this.#retain(beat);
       this.#tell(beat, LIVE, this.#listening);
     }
     if (this.#marks.heard(beat.gateway, beat.seq)) {
@@ -146,17 +170,37 @@ export class BeatFeed {
     const beat = parseBeat(message.string());
     if (!beat) return;
     const isNew = this.#isNew(beat, REPLAYED);
-    if (isNew) this.#retained?.set(beat.workspaceId, beat);
+    const declares = isNew || this.#declaresAnew(beat); // F5
+    if (declares) this.#retain(beat, { outdated: !isNew });
     const told = isNew ? this.#listening : this.#listening.filter(({ fresh }) => fresh);
     if (told.length > 0) this.#tell(beat, REPLAYED, told);
+    if (!isNew && declares) {
+      const older = this.#listening.filter(({ fresh, wantsOutdated }) => wantsOutdated && !fresh);
+      if (older.length > 0) this.#tell(beat, OUTDATED, older);
+    }
     this.#marks.reread(beat.gateway, beat.seq);
   }
 
+  #retain(beat: Beat, { outdated = false } = {}): void {
+    if (!this.#retained) return;
+    if (beat.runtimeMetadata !== undefined) this.#retainedDeclarations.set(beat.workspaceId, beat);
+    if (!outdated) this.#retained.set(beat.workspaceId, beat);
+  }
+
+  /** Whether an older beat declares something that was not given on; it counts as given on from here. */
+  #declaresAnew({ workspaceId, receivedAt, runtimeMetadata }: Beat): boolean {
+    const seen = this.#seen.get(workspaceId);
+    if (!seen || runtimeMetadata === undefined || receivedAt <= seen.declaredAt) return false;
+    seen.declaredAt = receivedAt;
+    return true;
+  }
+
   /** F2. Live beats of different gateways count in the order they arrive. */
-  #isNew({ workspaceId, receivedAt, gateway, seq }: Beat, { replayed }: { readonly replayed: boolean }): boolean {
+  #isNew({ workspaceId, receivedAt, gateway, seq, runtimeMetadata }: Beat, { replayed }: HowHeard): boolean {
+    const declaredAt = runtimeMetadata === undefined ? 0 : receivedAt;
     const seen = this.#seen.get(workspaceId);
     if (!seen) {
-      this.#seen.set(workspaceId, { receivedAt, gateway, seq });
+      this.#seen.set(workspaceId, { receivedAt, gateway, seq, declaredAt });
       if (this.#seen.size > this.#forgetAbove) this.#forget(receivedAt);
       return true;
     }
@@ -164,10 +208,11 @@ export class BeatFeed {
     seen.receivedAt = receivedAt;
     seen.gateway = gateway;
     seen.seq = seq;
+    seen.declaredAt = Math.max(seen.declaredAt, declaredAt);
     return true;
   }
 
-  #tell(beat: Beat, how: { readonly replayed: boolean }, told: readonly Listening[]): void {
+  #tell(beat: Beat, how: HowHeard, told: readonly Listening[]): void {
     let promised: Promise<void>[] | undefined;
     for (const { listener } of told) {
       try {

@@ -2,7 +2,7 @@ import { type Beat, type BeatMark, STREAMS, subjects } from '@molecule/contracts
 import { type Log, systemClock } from '@molecule/service';
 import type { SubscriptionOptions } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished } from 'vitest';
-import { BeatFeed } from './beat-feed.ts';
+import { BeatFeed, type HowHeard } from './beat-feed.ts';
 import { BeatPublisher } from './beats.ts';
 import { type Bus, openBus } from './connection.ts';
 import { listParked } from './parked.ts';
@@ -21,6 +21,19 @@ async function listening(bus: Bus) {
   feed.onBeat((beat, { replayed }) => void heard.push({ beat, replayed }));
   return { feed, heard };
 }
+
+/** A beat as a gateway would send it, first of its own. */
+const stamped = (workspaceId: string) => ({
+  workspaceId,
+  seq: 1,
+  errorRate: 0,
+  sampleError: '',
+  activeTasks: 0,
+  uptimeSeconds: 1,
+  currentTask: '',
+  monthlySpend: 0,
+  runtimeState: '',
+});
 
 /** All that was published is in the stream. */
 async function storedBeats(bus: Bus, count: number): Promise<void> {
@@ -65,6 +78,52 @@ describe('beats', () => {
     const second: string[] = [];
     feed.onBeat(({ workspaceId }) => void second.push(workspaceId));
     expect(new Set(second)).toEqual(new Set(workspaces));
+    await other.close();
+  });
+
+  it('F1: start with what was declared last, also when the beats since then declared nothing', async ({ nats, bus, log }) => {
+    const gateway = publisher(bus);
+    const workspaceId = aWorkspaceId();
+    gateway.publish(aBeat(workspaceId, { runtime_metadata: { idle_timeout_seconds: 60 } }));
+    gateway.publish(aBeat(workspaceId, { current_task: 'thinking' }));
+    await storedBeats(bus, 2);
+    const other = await openBus({ servers: nats.url, name: 'restarted', log });
+    const { feed, heard } = await listening(other);
+    const inOrder = [
+      { seq: 1, runtimeMetadata: { idle_timeout_seconds: 60 } },
+      { seq: 2, currentTask: 'thinking' },
+    ];
+    expect(heard.map(({ beat }) => beat)).toMatchObject(inOrder);
+    const second: Beat[] = [];
+    feed.onBeat((beat) => void second.push(beat));
+    expect(second).toMatchObject(inOrder);
+    await other.close();
+  });
+
+  it('F5: tell what an older beat declared, when it comes up behind a newer one that declared nothing', async ({
+    nats,
+    bus,
+    log,
+  }) => {
+    const other = await openBus({ servers: nats.url, name: 'cut off', log });
+    const { feed, heard } = await listening(other);
+    const outdated: (string | undefined)[] = [];
+    const declared = (beat: Beat, how: HowHeard) => {
+      if (how.outdated) outdated.push(JSON.stringify(beat.runtimeMetadata));
+    };
+    feed.onBeat(declared, { outdated: true });
+    const workspaceId = aWorkspaceId();
+    const missed = { ...stamped(workspaceId), gateway: 'one', receivedAt: 1_000, runtimeMetadata: { idle_timeout_seconds: 7 } };
+    const newer = { ...stamped(workspaceId), gateway: 'two', receivedAt: 2_000 };
+    // Only the stream has the first, as when a link was lost for a moment.
+    await bus.jsm.streams.update(STREAMS.heartbeats, { subjects: ['aside.>', 'heartbeat.>'] });
+    bus.nats.publish(`aside.${workspaceId}`, JSON.stringify(missed));
+    bus.nats.publish(subjects.partialHeartbeat(workspaceId), JSON.stringify(newer));
+    await expect.poll(() => heard.length).toBe(1);
+    feed.onBeat(() => undefined);
+    bus.nats.publish(subjects.partialHeartbeat(workspaceId), JSON.stringify({ ...newer, seq: 9, receivedAt: 3_000 })); // a jump: it reads again
+    await expect.poll(() => outdated).toEqual(['{"idle_timeout_seconds":7}']);
+    expect(heard.every(({ beat }) => beat.gateway === 'two')).toBe(true);
     await other.close();
   });
 

@@ -66,7 +66,9 @@ export class BeatPublisher {
   }
 
   #send(beat: Stamped): void {
-    this.#bus.nats.publish(subjects.heartbeat(beat.workspaceId), JSON.stringify(beat));
+    const { workspaceId, runtimeMetadata } = beat;
+    const subject = runtimeMetadata === undefined ? subjects.partialHeartbeat(workspaceId) : subjects.heartbeat(workspaceId);
+    this.#bus.nats.publish(subject, JSON.stringify(beat));
     this.#seq = beat.seq; // B1: counted when it has left
   }
 

@@ -6,7 +6,7 @@
 import type { BeatFeed } from '@molecule/bus';
 import type { AnyRecordedFact, Capability, CapabilitySet, DirectoryEntry } from '@molecule/contracts';
 import type { Clock } from '@molecule/service';
-import { applyBeat, type RuntimeState, withoutDeclarations } from './runtime-state.ts';
+import { applyBeat, type RuntimeState, withDeclarations, withoutDeclarations } from './runtime-state.ts';
 
 /** What is needed of a directory: who is known, and what happens to them. */
 export interface Workspaces {
@@ -38,10 +38,14 @@ export class RuntimeCapabilities {
       if (type === 'workspace.removed') this.#states.delete(workspaceId);
       else if (type === 'workspace.registered') this.#clear(workspaceId);
     });
-    beats.onBeat((beat) => {
-      if (directory.get(beat.workspaceId)?.status === 'removed') return;
-      this.#states.set(beat.workspaceId, applyBeat(this.#states.get(beat.workspaceId), beat, leaseMs));
-    });
+    beats.onBeat(
+      (beat, { outdated = false }) => {
+        if (directory.get(beat.workspaceId)?.status === 'removed') return;
+        const state = this.#states.get(beat.workspaceId);
+        this.#states.set(beat.workspaceId, outdated && state ? withDeclarations(state, beat) : applyBeat(state, beat, leaseMs));
+      },
+      { outdated: true },
+    );
   }
 
   /** What replaces the platform's idle timeout for this workspace, in milliseconds. */

@@ -1,7 +1,7 @@
 import { type Beat, Capability } from '@molecule/contracts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyBeat, type RuntimeState, withoutDeclarations } from './runtime-state.ts';
+import { applyBeat, type RuntimeState, withDeclarations, withoutDeclarations } from './runtime-state.ts';
 import { aBeat } from './test-beats.ts';
 
 const LEASE_MS = 180_000;
@@ -134,5 +134,16 @@ describe('folding beats, whatever they are', () => {
         expect(withoutDeclarations(state)).toMatchObject({ lastBeatAt: state.lastBeatAt, activeTasks: state.activeTasks });
       }),
     );
+  });
+
+  it('takes what an older beat declared, and keeps the figures of the newer ones', () => {
+    const newer = applyBeat(undefined, aBeat({ receivedAt: 2_000, activeTasks: 3 }));
+    const state = withDeclarations(
+      newer,
+      aBeat({ receivedAt: 1_000, activeTasks: 0, runtimeMetadata: { capabilities: { session: true } } }),
+    );
+    expect([...(state.capabilities ?? [])]).toEqual(['session']);
+    expect(state).toMatchObject({ lastBeatAt: 2_000, activeTasks: 3 });
+    expect(withDeclarations(newer, aBeat({ receivedAt: 1_000 }))).toBe(newer);
   });
 });

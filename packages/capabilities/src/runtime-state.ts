@@ -32,8 +32,14 @@ export function applyBeat(state: RuntimeState | undefined, beat: Beat, leaseMs =
   };
   const { runtimeMetadata } = beat;
   if (runtimeMetadata === undefined) return { ...figures, ...declared(kept?.capabilities, kept?.idleTimeoutMs) };
+  return withDeclarations(figures, beat);
+}
+
+/** What an older beat declared, with the figures that are known since (it was heard late, and nothing newer has declared anything). */
+export function withDeclarations(state: RuntimeState, { runtimeMetadata }: Beat): RuntimeState {
+  if (runtimeMetadata === undefined) return state;
   const { capabilities, idle_timeout_seconds: idleSeconds } = runtimeMetadata;
-  return { ...figures, ...declared(capabilitySet(capabilities), (idleSeconds ?? 0) * 1_000) };
+  return { ...withoutDeclarations(state), ...declared(capabilitySet(capabilities), (idleSeconds ?? 0) * 1_000) };
 }
 
 /** What a register leaves: the figures, and nothing that was declared (spec README, choice 2). */

@@ -32,6 +32,7 @@ describe('a subject', () => {
   it('ends in the workspace it concerns', () => {
     expect(subjects.fact('workspace.status', workspaceId)).toBe(`workspace.status.${workspaceId}`);
     expect(subjects.heartbeat(workspaceId)).toBe(`heartbeat.${workspaceId}`);
+    expect(subjects.partialHeartbeat(workspaceId)).toBe(`heartbeat.${workspaceId}.partial`);
   });
 
   it.each(['', '*', '>', 'a.b', 'a b', 'a\r\nb', '../x'])('is refused for the id %j', (id) => {

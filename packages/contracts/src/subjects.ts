@@ -12,8 +12,13 @@ const token = (text: string): string => {
 };
 
 export const subjects = {
+  /**
+   * A beat that declares what its runtime does itself. What it declares holds until the next such beat, so the last of these is
+   * kept apart from the last of those that say nothing about it (ADR 8).
+   */
   heartbeat: (workspaceId: string): string => `heartbeat.${token(workspaceId)}`,
-  everyHeartbeat: 'heartbeat.*',
+  partialHeartbeat: (workspaceId: string): string => `heartbeat.${token(workspaceId)}.partial`,
+  everyHeartbeat: 'heartbeat.>',
   fact: (type: string, workspaceId: string): string => `${type}.${token(workspaceId)}`,
   /** What the stream FACTS stores. */
   everyFact: FACT_CONTEXTS.map((context) => `${context}.*.*`),

@@ -93,7 +93,7 @@ describe('a beat', () => {
       await beat(gateway, { workspace_id: id }, bearer(token));
       return heard.length > 0;
     });
-    expect(new Set(heard)).toEqual(new Set([subjects.heartbeat(id)]));
+    expect(new Set(heard)).toEqual(new Set([subjects.partialHeartbeat(id)]));
   });
 
   it('that is none is refused, whatever is wrong with it', async ({ world }) => {
