@@ -120,14 +120,19 @@ class Reader {
     established();
     signal.addEventListener('abort', end, { once: true });
     const leave = this.#bus.onReconnect(end);
-    void watchFor(messages.status(), end);
+    let isIdle = true;
+    void watchFor(messages.status(), end, (delivered) => {
+      if (isIdle && intake.peek().length === 0 && delivered > this.#done) end(); // D1: the last ones got lost on the way
+    });
     void messages.closed().then(end, end);
     const stopWorking = keepWorking(() => intake.peek(), WORKING_MS);
     try {
       if (signal.aborted) end();
       while (!intake.ended) {
         const batch = await intake.take(IDLE_TICK_MS);
+        isIdle = false;
         await this.#work(batch);
+        isIdle = true;
         if (this.#bus.connected) tick?.();
       }
     } finally {
@@ -304,10 +309,17 @@ class Reader {
   }
 }
 
-/** Calls `end` at the first sign that the consumer is not delivering any more. */
-async function watchFor(notices: AsyncIterable<ConsumerNotification>, end: () => void): Promise<void> {
-  for await (const { type } of notices) {
-    switch (type) {
+/** Calls `end` at the first sign that the consumer is not delivering any more; tells what it says it has delivered, when it is idle. */
+async function watchFor(
+  notices: AsyncIterable<ConsumerNotification>,
+  end: () => void,
+  onHeartbeat: (delivered: number) => void,
+): Promise<void> {
+  for await (const notice of notices) {
+    switch (notice.type) {
+      case 'heartbeat':
+        onHeartbeat(notice.lastStreamSequence);
+        break;
       case 'heartbeats_missed':
       case 'consumer_not_found':
       case 'consumer_deleted':

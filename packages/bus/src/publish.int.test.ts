@@ -42,6 +42,23 @@ function publishing(bus: Bus, log: Log) {
   return { stop };
 }
 
+/** The same bus, on which the first message that `picks` names is lost before it reaches the server. */
+function losingOnce(bus: Bus, picks: (body: string) => boolean): Bus {
+  let lost = false;
+  const js = new Proxy(bus.js, {
+    get: (target, key) => {
+      const member: unknown = Reflect.get(target, key, target);
+      if (key !== 'publish') return member;
+      return async (subject: string, body: string, options: object) => {
+        if (lost || !picks(body)) return target.publish(subject, body, options);
+        lost = true;
+        throw new Error('lost on the way');
+      };
+    },
+  });
+  return new Proxy(bus, { get: (target, key) => (key === 'js' ? js : Reflect.get(target, key, target)) });
+}
+
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
 describe('publishing facts', () => {
@@ -82,6 +99,16 @@ describe('publishing facts', () => {
     expect(kills).toBeGreaterThan(0);
     expect(new Set(all.map(({ id }) => id)).size).toBe(facts.length);
     for (const [, versions] of versionsByStream(all)) expect(versions).toEqual(upTo(100)); // in order, none missing, none twice
+  });
+
+  it('I2, P1: lets no later fact of a workspace pass one that was lost on the way', async ({ bus, log }) => {
+    const [held, free] = [aWorkspaceId(), aWorkspaceId()];
+    const losing = losingOnce(bus, (body) => body.includes(held) && body.includes('"version":2,'));
+    await publishFacts(losing, log, signalOfTest())(upTo(5).flatMap((v) => [moved(held, v), moved(free, v)]));
+    const versions = versionsByStream(await stored(bus));
+    expect(versions.get(`workspace.${held}`)).toEqual(upTo(5));
+    expect(versions.get(`workspace.${free}`)).toEqual(upTo(5));
+    expect(bus.counts.factRetries).toBe(1);
   });
 
   it('I2: keeps the order over several streams of one workspace', async ({ bus, log }) => {
