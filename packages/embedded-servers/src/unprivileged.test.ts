@@ -35,7 +35,9 @@ describe('running a program', () => {
   it.runIf(process.platform === 'linux')('keeps the right to walk through closed directories, and no other', () => {
     const { command, args } = commandAs(stranger, '/bin/true', ['a'], [join(closed, 'file')]);
     expect(command).toMatch(/setpriv$/);
-    expect(args.join(' ')).toMatch(/--securebits \+no_setuid_fixup .*--ambient-caps \+dac_(read_search|override) -- \/bin\/true a$/);
+    expect(args.join(' ')).toMatch(
+      /--securebits \+no_setuid_fixup .*--ambient-caps \+dac_(read_search|override) -- \/bin\/true a$/,
+    );
   });
 });
 
