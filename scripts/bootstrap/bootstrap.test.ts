@@ -1,12 +1,15 @@
 /** The pure parts of the bootstrap: what a command consists of, when a checkout is prepared, how signals are handed on. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { COMMANDS } from './commands.mjs';
-import { waysFor } from './nats.mjs';
+import { download, waysFor } from './nats.mjs';
 import { pathWith, stampOf } from './prepare.mjs';
 import { limiter, summaryOf } from './run.mjs';
 import { nodeIsTooOld } from './versions.mjs';
@@ -66,6 +69,52 @@ describe('ways to a nats-server', () => {
     expect(ways({ platform: 'darwin' })).toEqual([]);
   });
   it('on a machine without a release: none', () => expect(ways({ arch: 'riscv64' })).toEqual([]));
+});
+
+describe('the official release', () => {
+  const serve = async (status: number, archive: Buffer) => {
+    const asked: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.url);
+      response.writeHead(status).end(archive);
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const dir = mkdtempSync(join(tmpdir(), 'molecule-download-'));
+    onTestFinished(() => {
+      server.close();
+      rmSync(dir, { recursive: true });
+    });
+    return { asked, dir, from: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  };
+  const archive = () => {
+    const dir = mkdtempSync(join(tmpdir(), 'molecule-archive-'));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const name = 'nats-server-v2.10.29-linux-test';
+    mkdirSync(join(dir, name));
+    writeFileSync(join(dir, name, 'nats-server'), '#!/bin/sh\necho it runs\n');
+    execFileSync('tar', ['-czf', join(dir, 'a.tar.gz'), '-C', dir, name]);
+    return readFileSync(join(dir, 'a.tar.gz'));
+  };
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+  it('is unpacked when its checksum is right', async () => {
+    const bytes = archive();
+    const { asked, dir, from } = await serve(200, bytes);
+    expect(await download(dir, { arch: 'test', sha256: sha256(bytes) }, from)).toBeUndefined();
+    expect(asked).toEqual(['/v2.10.29/nats-server-v2.10.29-linux-test.tar.gz']);
+    expect(execFileSync(join(dir, 'nats-server'), { encoding: 'utf8' })).toBe('it runs\n');
+    expect(readdirSync(dir)).toEqual(['nats-server']);
+  });
+  it('is thrown away when it is not', async () => {
+    const { dir, from } = await serve(200, archive());
+    expect(await download(dir, { arch: 'test', sha256: 'other' }, from)).toContain('not the one we know');
+    expect(readdirSync(dir)).toEqual([]);
+  });
+  it('says why it could not be had', async () => {
+    const { dir, from } = await serve(404, Buffer.from(''));
+    expect(await download(dir, { arch: 'test', sha256: '' }, from)).toBe('the server answered 404');
+    expect(await download(dir, { arch: 'test', sha256: '' }, 'http://127.0.0.1:1')).toMatch(/ECONNREFUSED|bad port|fetch failed/);
+  });
 });
 
 it('puts the tools of the project first, and what it got itself last', () =>

@@ -101,15 +101,16 @@ function run([program = '', ...args]) {
 }
 
 /**
- * @param {string} into
+ * @param {string} into the directory that `nats-server` is put into
  * @param {{ arch: string, sha256: string } | undefined} build
+ * @param {string} from
  * @returns {Promise<string | undefined>} why it failed
  */
-async function download(into, build) {
+export async function download(into, build, from = RELEASE.from) {
   if (build === undefined) return 'there is none for this machine';
   const name = `nats-server-v${RELEASE.version}-linux-${build.arch}`;
   try {
-    const response = await fetch(`${RELEASE.from}/v${RELEASE.version}/${name}.tar.gz`, {
+    const response = await fetch(`${from}/v${RELEASE.version}/${name}.tar.gz`, {
       signal: AbortSignal.timeout(DOWNLOAD_WITHIN_MS),
     });
     if (!response.ok) return `the server answered ${response.status}`;
