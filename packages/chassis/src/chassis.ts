@@ -5,7 +5,16 @@
  *   C1. Closing takes nothing new first, then ends what runs, then lets go of connections.
  *   C2. A service answers over HTTP, and calls itself ready, only when everything it stands on is there.
  */
-import { type Bus, consumeFacts, ensureStreams, openBus, publishFacts, RequestServer } from '@molecule/bus';
+import {
+  type Bus,
+  consumeFacts,
+  consumerLag,
+  ensureStreams,
+  exposeBusCounts,
+  openBus,
+  publishFacts,
+  RequestServer,
+} from '@molecule/bus';
 import {
   type AnyRecordedFact,
   ask,
@@ -17,7 +26,7 @@ import {
 } from '@molecule/contracts';
 import { type AnyAggregate, type Ledger, openLedger, startRelay, whileLeading } from '@molecule/event-store';
 import { createListener, type HttpService, listen, type RunningService } from '@molecule/http';
-import { type Basics, evaluateHealth, type HealthCheck, type Scope, startOpsServer } from '@molecule/service';
+import { type Basics, evaluateHealth, Gauge, type HealthCheck, type Scope, startOpsServer } from '@molecule/service';
 
 /** The settings that every such service has, under the same names. */
 export interface ChassisConfig {
@@ -74,6 +83,7 @@ export async function openChassis<Tables>(
     (open) => open.close(),
   );
   await ensureStreams(bus);
+  exposeBusCounts(bus, metrics);
   checks['bus'] = () => bus.healthy();
   const ledger = await scope.open(
     () =>
@@ -119,6 +129,7 @@ export async function openChassis<Tables>(
       checks[name] = check;
     },
     hear: (types, handle) => {
+      exposeConsumerLag(bus, service, metrics);
       loops.supervise('facts', CONSUMER_PULSE_MS, (signal, tick) =>
         whileLeading({
           ledger,
@@ -151,4 +162,16 @@ export async function openChassis<Tables>(
       return { name: service, http, listener, port: door.port, health, rebuild };
     },
   };
+}
+
+/** I12: how many facts of others wait to be heard. Asked of the server when somebody looks; NaN while it cannot be asked. */
+function exposeConsumerLag(bus: Bus, service: LedgerService, metrics: Basics['metrics']): void {
+  new Gauge({
+    name: 'molecule_consumer_lag_facts',
+    help: 'Facts of other services that wait to be heard.',
+    registers: [metrics],
+    async collect() {
+      this.set(await consumerLag(bus, service).catch(() => Number.NaN));
+    },
+  });
 }

@@ -71,6 +71,19 @@ describe('a beat', () => {
     { workspace_id: workspaceId, error_rate: 'x' },
   ])('is refused as %j', (body) => expect(HeartbeatBody.safeParse(body).success).toBe(false));
 
+  it('is cut where an agent says more of itself than a fact can hold, between two characters', () => {
+    const { sample_error, current_task } = HeartbeatBody.parse({
+      workspace_id: workspaceId,
+      sample_error: 'é'.repeat(8191),
+      current_task: 'fits',
+    });
+    expect(sample_error).toBe('é'.repeat(4096));
+    expect(HeartbeatBody.parse({ workspace_id: workspaceId, sample_error: `x${'é'.repeat(5000)}` }).sample_error).toBe(
+      `x${'é'.repeat(4095)}`,
+    );
+    expect(current_task).toBe('fits');
+  });
+
   it('says nothing of its runtime when the key is missing or null, and something when it is empty', () => {
     expect(HeartbeatBody.parse({ workspace_id: workspaceId }).runtime_metadata).toBeUndefined();
     expect(HeartbeatBody.parse({ workspace_id: workspaceId, runtime_metadata: null }).runtime_metadata).toBeUndefined();

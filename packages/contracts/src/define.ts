@@ -4,6 +4,9 @@ import type { z } from 'zod';
 /** Who gets to hear a fact: every service over the bus, or only the owner's own log (ADR 0003). */
 export type Audience = 'all' | 'owner';
 
+/** What a fact may be in the log, as JSON, so that it fits a message of the bus (64 KiB) with its envelope (D10). */
+export const MAX_FACT_BYTES = 60 * 1024;
+
 export interface FactContract<Schema extends z.ZodType = z.ZodType> {
   readonly schema: Schema;
   readonly audience: Audience;

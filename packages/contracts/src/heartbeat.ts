@@ -8,6 +8,15 @@ const MAX_SPEND_CENTS = 1_000_000_000_000;
 const orDefault = <Schema extends z.ZodType>(schema: Schema, fallback: z.infer<Schema>) =>
   schema.nullish().transform((value) => value ?? fallback);
 
+/** What an agent says of itself is kept up to here: it becomes part of facts, which are small. As spec 1 §1.11 cuts an error. */
+const MAX_SAID_BYTES = 8192;
+
+/** Cut on a character boundary. */
+const clipped = z.string().transform((text) => {
+  const bytes = Buffer.from(text);
+  return bytes.length <= MAX_SAID_BYTES ? text : new TextDecoder().decode(bytes.subarray(0, MAX_SAID_BYTES), { stream: true });
+});
+
 export const RuntimeMetadata = z.object({
   capabilities: z.record(z.string(), z.boolean()).nullish(),
   idle_timeout_seconds: z.number().int().nullish(),
@@ -17,10 +26,10 @@ export type RuntimeMetadata = z.infer<typeof RuntimeMetadata>;
 export const HeartbeatBody = z.object({
   workspace_id: z.string().min(1),
   error_rate: orDefault(z.number(), 0),
-  sample_error: orDefault(z.string(), ''),
+  sample_error: orDefault(clipped, ''),
   active_tasks: orDefault(z.number().int(), 0),
   uptime_seconds: orDefault(z.number().int(), 0),
-  current_task: orDefault(z.string(), ''),
+  current_task: orDefault(clipped, ''),
   /** US cents; 0 leaves the stored value. */
   monthly_spend: orDefault(
     z
@@ -29,7 +38,7 @@ export const HeartbeatBody = z.object({
       .transform((cents) => Math.min(Math.max(cents, 0), MAX_SPEND_CENTS)),
     0,
   ),
-  runtime_state: orDefault(z.string(), ''),
+  runtime_state: orDefault(clipped, ''),
   /** Absent says nothing about capabilities; present replaces them (spec README, choice 2). */
   runtime_metadata: RuntimeMetadata.nullish().transform((value) => value ?? undefined),
 });

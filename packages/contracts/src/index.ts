@@ -10,6 +10,7 @@ export {
   type FactContract,
   type FactFamily,
   type FactOf,
+  MAX_FACT_BYTES,
   type RecordedFact,
   type RecordedFactOf,
   type RpcContract,

@@ -3,9 +3,18 @@
  * comes out is brought up to date and parsed again.
  *
  *   G1. What is folded after an append is what a reader of the log will fold: the very JSON that was stored.
- *   G2. A fact of a type that this process does not know is kept and handed on as it is; it is not folded.
+ *   G2. What would not fit the bus is refused here, before it is stored: nothing in the log can hold up the relay.
+ *   G3. A fact of a type that this process does not know is kept and handed on as it is; it is not folded.
  */
-import { type Fact, type FactContract, type FactFamily, factContract, type RecordedFact } from '@molecule/contracts';
+import {
+  type Fact,
+  type FactContract,
+  type FactFamily,
+  factContract,
+  MAX_FACT_BYTES,
+  type RecordedFact,
+  Refusal,
+} from '@molecule/contracts';
 import { UnreadableFact } from './errors.ts';
 import type { AnyAggregate, AnyProjection, CommandMeta } from './types.ts';
 
@@ -64,7 +73,7 @@ export function toStore<F extends Fact>(
       id: newId(),
       type: fact.type,
       schema: aggregate.schemaVersion?.[fact.type] ?? 1,
-      data: storable(contract.schema.parse(fact.data)),
+      data: small(fact.type, storable(contract.schema.parse(fact.data))),
       meta: storable({
         workspaceId: aggregate.workspaceOf(id, fact),
         commandId: meta.commandId,
@@ -74,6 +83,14 @@ export function toStore<F extends Fact>(
       }),
     };
   });
+}
+
+/** What does not fit the bus must not get into the log: the relay could never pass it. @throws Refusal */
+function small<Value>(type: string, data: Value): Value {
+  const bytes = Buffer.byteLength(JSON.stringify(data));
+  if (bytes > MAX_FACT_BYTES)
+    throw new Refusal('too-large', `too much to keep: ${type} of ${bytes} bytes, at most ${MAX_FACT_BYTES}`);
+  return data;
 }
 
 /** The value as JSON keeps it, without what PostgreSQL cannot keep in it: NUL and halves of surrogate pairs become U+FFFD. */
@@ -90,7 +107,7 @@ function storable<Value>(value: Value): Value {
 
 const clean = (text: string): string => text.toWellFormed().replaceAll('\0', '\uFFFD');
 
-/** Brings a row's data up to date, and parses it. `undefined`: no type that this aggregate knows (G2). @throws UnreadableFact */
+/** Brings a row's data up to date, and parses it. `undefined`: no type that this aggregate knows (G3). @throws UnreadableFact */
 export function readFact(
   aggregate: Reading,
   stream: string,
@@ -125,7 +142,7 @@ export const recorded = (
   traceparent: row.meta.traceparent ?? null,
 });
 
-/** A row as its readers of today expect it. Unknown types are handed on as they are (G2). @throws UnreadableFact */
+/** A row as its readers of today expect it. Unknown types are handed on as they are (G3). @throws UnreadableFact */
 export function readRecorded(aggregate: Reading, row: FactRow): RecordedFact {
   const fact = readFact(aggregate, row.stream, row);
   return fact ? recorded(row, { data: fact.data, schema: aggregate.schemaVersion?.[row.type] ?? 1 }) : recorded(row);
