@@ -3,10 +3,13 @@ export { type Agent, type AgentOptions, type Gate, type Received, startAgent } f
 export type { Behaviour } from './agent/behaviour.ts';
 export type { Answer, GatewayLink, GatewayLinkOptions } from './agent/gateway-link.ts';
 export { type Docker, type DockerState, dockerAvailable, dockerState } from './docker.ts';
+export { type CreatedData, createdData, directoryEntry, type RecordedAs, recordedFact, registered, removed } from './facts.ts';
 export { it } from './fixtures.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type NatsServer, withNats } from './own-nats.ts';
 export { type DatabaseServer, withPostgres } from './own-postgres.ts';
 export { scenario } from './scenario.ts';
 export { freePort, Missing, temporaryDir, testLog } from './servers.ts';
+export { type SignedAnswer, type SignedRequest, signedRequest } from './signed-request.ts';
+export { type NewWorkspace, type RegistryAsk, StandInRegistry, type StandInRegistryOptions } from './stand-in-registry.ts';
 export { type WaitOptions, waitFor } from './wait-for.ts';

@@ -1,0 +1,163 @@
+/**
+ * Stands in for the registry on a real bus: keeps workspaces, tells facts of them, and answers what other services ask it.
+ *
+ *   S1. The facts of a workspace carry its versions without a hole, in the order in which they were decided.
+ *   S2. What it answers shows everything that it has decided, told or not: so the registry's own tables do.
+ *
+ * The testkit stands below the directory, whose own tests use it; so it is given the rule by which a fact changes an entry.
+ */
+import { randomUUID } from 'node:crypto';
+import { type Bus, publishFacts, RequestServer } from '@molecule/bus';
+import {
+  type AnyRecordedFact,
+  ask,
+  type DirectoryEntry,
+  type RecordedWorkspaceFact,
+  TokenId,
+  type WorkspaceFact,
+  type WorkspaceId,
+} from '@molecule/contracts';
+import type { Log } from '@molecule/service';
+import { type CreatedData, createdData, recordedFact, registered } from './facts.ts';
+
+export interface StandInRegistryOptions {
+  readonly bus: Bus;
+  readonly log: Log;
+  /** The directory's own. */
+  readonly applyFact: (entry: DirectoryEntry | undefined, fact: RecordedWorkspaceFact) => DirectoryEntry;
+}
+
+export type NewWorkspace = Omit<Partial<CreatedData>, 'parentId'> & {
+  readonly workspaceId?: string;
+  readonly parentId?: string | null;
+  /** Where its agent registers at once; without it nobody has registered. */
+  readonly at?: string;
+};
+
+export type RegistryAsk = Exclude<keyof typeof ask.registry, 'health' | 'rebuild'>;
+
+export class StandInRegistry {
+  readonly entries = new Map<string, DirectoryEntry>();
+  /** How often each was asked. */
+  readonly asked: Record<RegistryAsk, number> = { directory: 0, resolve: 0, rows: 0, replaceTokens: 0 };
+  /** What fails from now on. */
+  readonly failing = new Set<RegistryAsk>();
+  /** Entries on a page of the directory. */
+  pageSize = 100;
+  /** Called before a page is answered. */
+  beforePage: () => Promise<void> = async () => {};
+  readonly #applyFact: StandInRegistryOptions['applyFact'];
+  readonly #publish: (facts: readonly AnyRecordedFact[]) => Promise<void>;
+  readonly #requests: RequestServer;
+  readonly #stopping = new AbortController();
+
+  constructor({ bus, log, applyFact }: StandInRegistryOptions) {
+    this.#applyFact = applyFact;
+    this.#publish = publishFacts(bus, log, this.#stopping.signal);
+    this.#requests = new RequestServer(bus, 'registry', log);
+  }
+
+  /** Answers from now on. */
+  serve(): this {
+    this.#requests.serve(ask.registry.directory, async ({ after }) => {
+      this.#count('directory');
+      await this.beforePage();
+      const sorted = [...this.entries.values()].toSorted((a, b) => (a.workspaceId < b.workspaceId ? -1 : 1));
+      const rest = sorted.filter(({ workspaceId }) => after === null || workspaceId > after);
+      const entries = rest.slice(0, this.pageSize);
+      return { entries, next: rest.length > this.pageSize ? (entries.at(-1)?.workspaceId ?? null) : null };
+    });
+    this.#requests.serve(ask.registry.resolve, ({ workspaceId }) => {
+      this.#count('resolve');
+      return { entry: this.entries.get(workspaceId) ?? null };
+    });
+    this.#requests.serve(ask.registry.rows, ({ prefixes }) => {
+      this.#count('rows');
+      return { rows: prefixes.map((prefix) => ({ prefix, ...this.#rowOf(prefix) })) };
+    });
+    this.#requests.serve(ask.registry.replaceTokens, async ({ workspaceId, hash, prefix }) => {
+      this.#count('replaceTokens');
+      const entry = this.entries.get(workspaceId);
+      if (entry === undefined || entry.status === 'removed') return { accepted: false };
+      const dead = entry.tokens.map(({ tokenId }): WorkspaceFact => revoked(tokenId, 'provisioner'));
+      await this.say(workspaceId, ...dead, issued({ hash, prefix, by: 'provisioner' }));
+      return { accepted: true };
+    });
+    return this;
+  }
+
+  version(workspaceId: string): number {
+    return this.entries.get(workspaceId)?.version ?? 0;
+  }
+
+  /** Its entries change, and nobody has heard of it yet. */
+  decide<Facts extends readonly RecordedWorkspaceFact[]>(...facts: Facts): Facts {
+    for (const fact of facts) this.entries.set(fact.workspaceId, this.#applyFact(this.entries.get(fact.workspaceId), fact));
+    return facts;
+  }
+
+  /** Tells what was decided before, by it or by others; resolves when it is in the stream. */
+  async tell(...facts: AnyRecordedFact[]): Promise<void> {
+    await this.#publish(facts);
+  }
+
+  /** Decides what happens to a workspace, in order, and tells it. Returns the facts as they were recorded. */
+  async say(workspaceId: string, ...facts: WorkspaceFact[]): Promise<RecordedWorkspaceFact[]> {
+    const recorded = facts.flatMap((fact) =>
+      this.decide(recordedFact(fact, { workspaceId, version: this.version(workspaceId) + 1 })),
+    );
+    await this.tell(...recorded);
+    return recorded;
+  }
+
+  async create({ workspaceId = randomUUID(), at, parentId = null, ...data }: NewWorkspace = {}): Promise<WorkspaceId> {
+    const created = createdData({ ...data, parentId: parentId as WorkspaceId | null });
+    await this.say(workspaceId, { type: 'workspace.created', data: created }, ...(at === undefined ? [] : [registered(at)]));
+    return workspaceId as WorkspaceId;
+  }
+
+  /** A token lives from now on; returns its id. */
+  async issueToken(workspaceId: string, hash: string): Promise<TokenId> {
+    const fact = issued({ hash, prefix: hash.slice(0, 8), by: 'api' });
+    await this.say(workspaceId, fact);
+    return fact.data.tokenId;
+  }
+
+  /** All of its tokens die. */
+  async revokeTokens(workspaceId: string): Promise<void> {
+    const tokens = this.entries.get(workspaceId)?.tokens ?? [];
+    await this.say(workspaceId, ...tokens.map(({ tokenId }) => revoked(tokenId, 'api')));
+  }
+
+  /** Answers and tells nothing any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#requests.drain();
+  }
+
+  #rowOf(prefix: string): { state: 'absent' | 'removed' | 'live'; workspaceId: WorkspaceId | null } {
+    const found = [...this.entries.values()].filter(({ workspaceId }) => workspaceId.startsWith(prefix));
+    const live = found.find(({ status }) => status !== 'removed');
+    const row = live ?? found[0];
+    if (row === undefined) return { state: 'absent', workspaceId: null };
+    return { state: live ? 'live' : 'removed', workspaceId: row.workspaceId };
+  }
+
+  #count(asked: RegistryAsk): void {
+    this.asked[asked]++;
+    if (this.failing.has(asked)) throw new Error(`${asked} fails, as it was told to`);
+  }
+}
+
+type Origin = Extract<WorkspaceFact, { type: 'token.issued' }>['data']['by'];
+type Issued = Extract<WorkspaceFact, { type: 'token.issued' }>;
+
+const issued = ({ hash, prefix, by }: { hash: string; prefix: string; by: Origin }): Issued => ({
+  type: 'token.issued',
+  data: { tokenId: TokenId.parse(randomUUID()), hash, prefix, by, issuedAt: new Date().toISOString() },
+});
+
+const revoked = (tokenId: TokenId, by: 'api' | 'provisioner'): WorkspaceFact => ({
+  type: 'token.revoked',
+  data: { tokenId, by },
+});
