@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -153,6 +153,32 @@ export class Cluster {
     await this.allReady();
   }
 
+  /**
+   * Stops the broker or the database as it is: connections stay open, and nothing answers on them. Answers the way to let it go on,
+   * which may be taken twice.
+   */
+  async freeze(what: 'postgres' | 'nats'): Promise<() => void> {
+    const first = this[what].pid;
+    if (first === undefined) throw new Error(`${what} does not run`);
+    process.kill(first, 'SIGSTOP');
+    // Its own processes answer by themselves; it makes no new ones now.
+    const pids = [first, ...(await childrenOf(first))];
+    for (const pid of pids) signal(pid, 'SIGSTOP');
+    return () => {
+      for (const pid of pids.splice(0).reverse()) signal(pid, 'SIGCONT');
+    };
+  }
+
+  /** What a process of its own beside the cluster would be started with. */
+  env(): Readonly<Record<string, string>> {
+    return this.#env;
+  }
+
+  /** What a replica has said so far, line by line. */
+  async log(name: string): Promise<string[]> {
+    return (await readFile(join(this.home, 'logs', `${name}.log`), 'utf8')).split('\n');
+  }
+
   names(): string[] {
     return this.#replicas.map(({ name }) => name);
   }
@@ -201,5 +227,18 @@ export class Cluster {
   }
 }
 
+async function childrenOf(pid: number): Promise<number[]> {
+  return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter(Boolean).map(Number);
+}
+
+/** What ended meanwhile needs no signal. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** What a process needs of ours to run at all, and nothing that would configure it by accident. */
-const cleanEnv = () => ({ PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] });
+export const cleanEnv = () => ({ PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] });

@@ -1,4 +1,5 @@
-/** The a2a-proxy's log, read as evidence: the one place where a test looks behind the gateway. */
+/** The logs of the services, read as evidence: the one place where a test looks behind the gateway. */
+import { type LedgerService, SCHEMAS } from '@molecule/contracts';
 import pg from 'pg';
 import type { Recorded } from './checker.ts';
 
@@ -19,6 +20,19 @@ export async function readMessages(databaseUrl: string): Promise<Recorded[]> {
       place: place === null ? null : Number(place),
       facts,
     }));
+  } finally {
+    await client.end();
+  }
+}
+
+/** How many facts each service has recorded. */
+export async function countFacts(databaseUrl: string): Promise<Record<LedgerService, number>> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const counts = Object.entries(SCHEMAS).map(([service, schema]) => `'${service}', (select count(*) from ${schema}.events)`);
+    const { rows } = await client.query(`select json_build_object(${counts.join(', ')}) as counts`);
+    return rows[0].counts;
   } finally {
     await client.end();
   }
