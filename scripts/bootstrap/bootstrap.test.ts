@@ -142,9 +142,11 @@ describe('the closing summary', () => {
   const passed = { name: 'lint', code: 0, ms: 1200 };
   const failed = { name: 'unit', code: 1, ms: 500 };
   it('names what failed', () =>
-    expect(summaryOf([passed, failed], 2)).toMatch(/✓ lint +1\.2 s\n.*✗ unit.*failed \(code 1\)\nfailed: unit$/));
-  it('says when all is well', () => expect(summaryOf([passed], 1)).toMatch(/all passed$/));
-  it('says when it was stopped', () => expect(summaryOf([passed], 3)).toMatch(/2 not run\nstopped$/));
+    expect(summaryOf([passed, failed], 2)).toMatch(
+      /✓ lint +1\.2 s\n.*✗ unit.*failed \(code 1\)\nfailed: unit\nsteps: 1 passed, 1 failed$/,
+    ));
+  it('says when all is well', () => expect(summaryOf([passed], 1)).toMatch(/all passed\nsteps: 1 passed, 0 failed$/));
+  it('says when it was stopped', () => expect(summaryOf([passed], 3)).toMatch(/2 not run\nstopped\nsteps: 1 passed, 0 failed$/));
 });
 
 describe('a running step', () => {

@@ -47,7 +47,8 @@ export function summaryOf(results, planned) {
   const failed = results.filter(({ code }) => code !== 0).map(({ name }) => name);
   const left = planned - results.length;
   const verdict = failed.length > 0 ? `failed: ${failed.join(', ')}` : left > 0 ? 'stopped' : 'all passed';
-  return [...lines, ...(left > 0 ? [`  ${left} not run`] : []), verdict].join('\n');
+  const count = `steps: ${results.length - failed.length} passed, ${failed.length} failed`;
+  return [...lines, ...(left > 0 ? [`  ${left} not run`] : []), verdict, count].join('\n');
 }
 
 /**
