@@ -6,11 +6,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAlive, markOf, readMark } from '@molecule/embedded-servers';
-import { it as base, freePort, waitFor } from '@molecule/testkit';
+import { freePort, it, waitFor } from '@molecule/testkit';
 import { afterEach, beforeEach, describe, expect, onTestFinished } from 'vitest';
 import type { RunFile } from './home.ts';
 
-const it = base;
 const STOPS_WITHIN_MS = 10_000;
 
 let home: string;
