@@ -22,7 +22,8 @@ export const APPEND: pg.QueryConfig = {
       insert into events (id, stream, version, type, schema, nth, data, meta, recorded_at)
       select id, stream, expected + nth, type, schema, nth, data, meta, date_trunc('milliseconds', statement_timestamp())
       from fact where head = expected and known is null
-      order by entry, nth
+      -- Everybody in the same order: two statements that meet in several streams wait for each other only one way.
+      order by stream, nth
       returning transaction_id
     )
     select date_trunc('milliseconds', statement_timestamp()) as at,
