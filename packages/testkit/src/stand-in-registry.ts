@@ -6,7 +6,7 @@
  *
  * The testkit stands below the directory, whose own tests use it; so it is given the rule by which a fact changes an entry.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type Bus, publishFacts, RequestServer } from '@molecule/bus';
 import {
   type AnyRecordedFact,
@@ -90,34 +90,39 @@ export class StandInRegistry {
     return this.entries.get(workspaceId)?.version ?? 0;
   }
 
-  /** Its entries change, and nobody has heard of it yet. */
-  decide<Facts extends readonly RecordedWorkspaceFact[]>(...facts: Facts): Facts {
-    for (const fact of facts) this.entries.set(fact.workspaceId, this.#applyFact(this.entries.get(fact.workspaceId), fact));
-    return facts;
+  /** Decides what happens to a workspace, in order; nobody has heard of it yet. Returns the facts as they were recorded. */
+  decide(workspaceId: string, ...facts: WorkspaceFact[]): RecordedWorkspaceFact[] {
+    return facts.map((fact) => {
+      const recorded: RecordedWorkspaceFact = recordedFact(fact, { workspaceId, version: this.version(workspaceId) + 1 });
+      this.entries.set(workspaceId, this.#applyFact(this.entries.get(workspaceId), recorded));
+      return recorded;
+    });
   }
 
-  /** Tells what was decided before, by it or by others; resolves when it is in the stream. */
+  /** Tells what was decided before, here or elsewhere; resolves when it is in the stream. */
   async tell(...facts: AnyRecordedFact[]): Promise<void> {
     await this.#publish(facts);
   }
 
-  /** Decides what happens to a workspace, in order, and tells it. Returns the facts as they were recorded. */
+  /** Decides, and tells. */
   async say(workspaceId: string, ...facts: WorkspaceFact[]): Promise<RecordedWorkspaceFact[]> {
-    const recorded = facts.flatMap((fact) =>
-      this.decide(recordedFact(fact, { workspaceId, version: this.version(workspaceId) + 1 })),
-    );
+    const recorded = this.decide(workspaceId, ...facts);
     await this.tell(...recorded);
     return recorded;
   }
 
   async create({ workspaceId = randomUUID(), at, parentId = null, ...data }: NewWorkspace = {}): Promise<WorkspaceId> {
-    const created = createdData({ ...data, parentId: parentId as WorkspaceId | null });
+    const created = createdData({
+      awarenessNamespace: `workspace:${workspaceId}`,
+      ...data,
+      parentId: parentId as WorkspaceId | null,
+    });
     await this.say(workspaceId, { type: 'workspace.created', data: created }, ...(at === undefined ? [] : [registered(at)]));
     return workspaceId as WorkspaceId;
   }
 
-  /** A token lives from now on; returns its id. */
-  async issueToken(workspaceId: string, hash: string): Promise<TokenId> {
+  /** A token with this SHA-256 (hex) lives from now on; returns its id. */
+  async issueToken(workspaceId: string, hash = randomBytes(32).toString('hex')): Promise<TokenId> {
     const fact = issued({ hash, prefix: hash.slice(0, 8), by: 'api' });
     await this.say(workspaceId, fact);
     return fact.data.tokenId;
