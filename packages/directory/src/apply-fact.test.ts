@@ -2,7 +2,7 @@ import { DirectoryEntry, type RecordedWorkspaceFact, WORKSPACE_STATUSES, type Wo
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { applyFact } from './apply-fact.ts';
-import { created, fact, id, issued } from './test-facts.ts';
+import { created, fact, id, issued } from './testing/facts.ts';
 
 const workspaceId = id(1);
 const fold = (facts: readonly RecordedWorkspaceFact[], from?: DirectoryEntry) =>

@@ -1,10 +1,11 @@
 import { type Bus, ensureStreams, openBus } from '@molecule/bus';
+import type { WorkspaceFact } from '@molecule/contracts';
 import { createBasics, createLog } from '@molecule/service';
 import { it, waitFor, withNats } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
 import { Barrier } from './barrier.ts';
-import { created, fact, id } from './test-facts.ts';
-import { openDirectory, silent, TestRegistry } from './test-registry.ts';
+import { creation, id } from './testing/facts.ts';
+import { openDirectory, silent, testRegistry } from './testing/registry.ts';
 
 function aBarrier(bus: Bus) {
   const lines: string[] = [];
@@ -15,8 +16,10 @@ function aBarrier(bus: Bus) {
   return { barrier, metrics, lines };
 }
 
-const pause = (version: number) =>
-  fact(id(1), version, 'workspace.status', { from: 'online', to: 'paused', reason: 'pause', clearsUrl: true, event: null });
+const pause: WorkspaceFact = {
+  type: 'workspace.status',
+  data: { from: 'online', to: 'paused', reason: 'pause', clearsUrl: true, event: null },
+};
 
 describe('a barrier (I4)', () => {
   it('is passed at once when nobody is there', async ({ bus }) => {
@@ -25,16 +28,16 @@ describe('a barrier (I4)', () => {
   });
 
   it('B1: waits until every directory has applied the version', async ({ bus, natsUrl }) => {
-    const registry = new TestRegistry(bus);
+    const registry = testRegistry(bus);
     registry.serve();
-    await registry.create(id(1));
+    await registry.create({ workspaceId: id(1) });
     const second = await openBus({ servers: natsUrl, name: 'second', log: silent });
     onTestFinished(() => second.close());
     const { barrier, metrics } = aBarrier(bus);
     const directories = [await openDirectory(bus, 'one'), await openDirectory(second, 'two')];
     await waitFor(() => barrier.present().length === 2);
 
-    const decided = registry.decide(pause(2));
+    const decided = registry.decide(id(1), pause);
     let passed = false;
     const waiting = barrier.passed(id(1), 2, { timeoutMs: 5_000 }).then((yes) => {
       passed = yes;
@@ -51,31 +54,31 @@ describe('a barrier (I4)', () => {
   });
 
   it('B2: does not wait for a directory that said bye', async ({ bus }) => {
-    const registry = new TestRegistry(bus);
+    const registry = testRegistry(bus);
     registry.serve();
-    await registry.create(id(1));
+    await registry.create({ workspaceId: id(1) });
     const { barrier } = aBarrier(bus);
     await openDirectory(bus, 'one');
     const stopped = await openDirectory(bus, 'two');
     await waitFor(() => barrier.present().length === 2);
     await stopped.stop();
-    await registry.say(pause(2));
+    await registry.say(id(1), pause);
     const began = performance.now();
     expect(await barrier.passed(id(1), 2)).toBe(true);
     expect(performance.now() - began).toBeLessThan(400);
   });
 
   it('B2, B3: waits 500 ms for one that was killed, says so and counts it, until it is forgotten', async ({ bus, natsUrl }) => {
-    const registry = new TestRegistry(bus);
+    const registry = testRegistry(bus);
     registry.serve();
-    await registry.create(id(1));
+    await registry.create({ workspaceId: id(1) });
     const { barrier, metrics, lines } = aBarrier(bus);
     await openDirectory(bus, 'one');
     const dies = await openBus({ servers: natsUrl, name: 'dies', log: silent });
     await openDirectory(dies, 'two');
     await waitFor(() => barrier.present().length === 2);
     await dies.nats.close(); // no bye
-    await registry.say(pause(2));
+    await registry.say(id(1), pause);
     const began = performance.now();
     expect(await barrier.passed(id(1), 2)).toBe(false);
     expect(performance.now() - began).toBeGreaterThanOrEqual(490);
@@ -87,7 +90,7 @@ describe('a barrier (I4)', () => {
   });
 
   it('knows who is there without waiting for the next beat, also in a registry that comes later', async ({ bus }) => {
-    new TestRegistry(bus).serve();
+    testRegistry(bus).serve();
     await openDirectory(bus, 'one');
     const { barrier } = aBarrier(bus);
     await bus.nats.flush();
@@ -95,13 +98,13 @@ describe('a barrier (I4)', () => {
   });
 
   it('B1: waits also for a directory that comes while it waits', async ({ bus, natsUrl }) => {
-    const registry = new TestRegistry(bus);
+    const registry = testRegistry(bus);
     registry.serve();
-    await registry.create(id(1));
+    await registry.create({ workspaceId: id(1) });
     const { barrier } = aBarrier(bus);
     await openDirectory(bus, 'one');
     await waitFor(() => barrier.present().length === 1);
-    const decided = registry.decide(pause(2));
+    const decided = registry.decide(id(1), pause);
     const waiting = barrier.passed(id(1), 2, { timeoutMs: 10_000 });
     const second = await openBus({ servers: natsUrl, name: 'second', log: silent });
     onTestFinished(() => second.close());
@@ -118,16 +121,16 @@ describe('a barrier (I4)', () => {
     const bus = await openBus({ servers: nats.url, name: 'test', log: silent });
     onTestFinished(() => bus.close());
     await ensureStreams(bus);
-    const registry = new TestRegistry(bus);
+    const registry = testRegistry(bus);
     registry.serve();
-    registry.decide(created(id(1)));
+    registry.decide(id(1), creation());
     const { barrier } = aBarrier(bus);
     await openDirectory(bus, 'one');
     await waitFor(() => barrier.present().length === 1);
     await nats.stop();
     await waitFor(() => !bus.connected);
     expect(barrier.present()).toEqual(['one']);
-    const decided = registry.decide(pause(2));
+    const decided = registry.decide(id(1), pause);
     expect(await barrier.passed(id(1), 2)).toBe(false); // nobody can have heard of it
     const waiting = barrier.passed(id(1), 2, { timeoutMs: 15_000 });
     await nats.start();

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { applyFact } from './apply-fact.ts';
 import { Entries } from './entries.ts';
-import { created, fact, id, issued } from './test-facts.ts';
+import { created, fact, id, issued } from './testing/facts.ts';
 
 const entry = (n: number, parent: number | null, tokens: readonly number[], removed: boolean): DirectoryEntry => {
   let made = applyFact(undefined, created(id(n), { parentId: parent === null ? null : id(parent) }));

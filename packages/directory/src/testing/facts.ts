@@ -1,6 +1,6 @@
 /** Facts and entries for this package's tests. */
-import { randomUUID } from 'node:crypto';
-import type { DirectoryEntry, RecordedWorkspaceFact, TokenId, WorkspaceId } from '@molecule/contracts';
+import type { DirectoryEntry, RecordedWorkspaceFact, TokenId, WorkspaceFact, WorkspaceId } from '@molecule/contracts';
+import { type CreatedData, createdData, recordedFact } from '@molecule/testkit';
 
 /** The n-th id. */
 export const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}` as WorkspaceId & TokenId;
@@ -14,43 +14,20 @@ export const fact = <Type extends RecordedWorkspaceFact['type']>(
   type: Type,
   data: DataOf<Type>,
   second = 0,
-): RecordedWorkspaceFact =>
-  ({
-    id: randomUUID(),
-    stream: `workspace.${workspaceId}`,
-    version,
-    schema: 1,
-    type,
-    data,
-    workspaceId,
-    recordedAt: new Date(Date.UTC(2026, 10, 22, 12, 0, second)).toISOString(),
-    commandId: randomUUID(),
-    correlationId: null,
-    causationId: null,
-    traceparent: null,
-  }) as RecordedWorkspaceFact;
+): RecordedWorkspaceFact => {
+  const recordedAt = new Date(Date.UTC(2026, 10, 22, 12, 0, second));
+  return recordedFact({ type, data } as WorkspaceFact, { workspaceId, version, recordedAt });
+};
 
-export const created = (workspaceId: string, more: Partial<DataOf<'workspace.created'>> = {}): RecordedWorkspaceFact =>
-  fact(workspaceId, 1, 'workspace.created', {
-    name: 'atlas',
-    role: null,
-    tier: 1,
-    runtime: 'langgraph',
-    external: false,
-    parentId: null,
-    url: '',
-    status: 'provisioning',
-    by: 'create',
-    template: '',
-    model: '',
-    workspaceDir: null,
-    workspaceAccess: 'none',
-    awarenessNamespace: '',
-    maxConcurrentTasks: 1,
-    budgetLimit: null,
-    canvas: { x: 0, y: 0 },
-    ...more,
-  });
+/** As it is decided, and as it is recorded. */
+export const creation = (more: Partial<CreatedData> = {}): WorkspaceFact => ({
+  type: 'workspace.created',
+  data: createdData(more),
+});
+export const created = (workspaceId: string, more: Partial<CreatedData> = {}): RecordedWorkspaceFact =>
+  fact(workspaceId, 1, 'workspace.created', createdData(more));
+
+export const renamed = (name: string): WorkspaceFact => ({ type: 'workspace.changed', data: { name } });
 
 /** The n-th token: its id is `id(100 + n)`, its hash n repeated. */
 export const issued = (workspaceId: string, version: number, n: number): RecordedWorkspaceFact =>
