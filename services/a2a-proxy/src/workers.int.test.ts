@@ -40,7 +40,7 @@ describe('a proxy that is killed', () => {
 
   it('and started again goes on by itself', async ({ world }) => {
     const agent = await world.agent({ behaviour: { kind: 'reset' } });
-    const id = await world.registry.create({ url: agent.url });
+    const id = await world.registry.create({ at: agent.url });
     const first = await world.process();
     await waitFor(async () => (await world.call(first, id, { body: 'x' })).status === 400);
     for (const text of ['a', 'b', 'c']) expect((await world.call(first, id, { body: message(text, text) })).status).toBe(202);

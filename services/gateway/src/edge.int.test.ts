@@ -13,7 +13,7 @@ describe('who may see how things are', () => {
     const ask = async (headers = {}) => (await call(gateway, '/admin/liveness', { headers })).status;
     expect(await ask()).toBe(200);
 
-    const { id, token } = await world.registry.create();
+    const { id, token } = await world.registry.enrol();
     await waitFor(async () => (await ask()) === 401, { what: 'the token to be known' });
     expect(await call(gateway, '/admin/liveness')).toMatchObject({ text: '{"error":"admin auth required"}' });
     expect(await call(gateway, '/admin/liveness', { headers: bearer('wrong') })).toMatchObject({
@@ -22,12 +22,12 @@ describe('who may see how things are', () => {
     });
     expect(await ask(bearer(token))).toBe(200);
 
-    await world.registry.revoke(id);
+    await world.registry.revokeTokens(id);
     await waitFor(async () => (await ask(bearer(token))) === 200 && (await ask()) === 200, { what: 'the token to be gone' });
   });
 
   it('the admin alone, where there is an admin token', async ({ world }) => {
-    const { token } = await world.registry.create();
+    const { token } = await world.registry.enrol();
     const gateway = await world.gateway({ ADMIN_TOKEN: 'root' });
     expect((await call(gateway, '/admin/liveness')).status).toBe(401);
     expect((await call(gateway, '/admin/liveness', { headers: bearer(token) })).text).toBe(
@@ -38,7 +38,7 @@ describe('who may see how things are', () => {
   });
 
   it('everybody in development, also when there are tokens', async ({ world }) => {
-    await world.registry.create();
+    await world.registry.enrol();
     const gateway = await world.gateway({ MOLECULE_ENV: 'development' });
     expect((await call(gateway, '/admin/liveness')).status).toBe(200);
     expect((await call(gateway, '/admin/liveness', { headers: bearer('wrong') })).status).toBe(200);
@@ -160,7 +160,7 @@ describe('pages of other origins', () => {
 
 describe('a request for somebody else', () => {
   it('is handed over in this process with who asks, and without headers that only we may set', async ({ world }) => {
-    const { id, token } = await world.registry.create();
+    const { id, token } = await world.registry.enrol();
     const gateway = await world.gateway(
       {},
       {

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { BeatFeed, ensureStreams, openBus } from '@molecule/bus';
 import { type Beat, subjects } from '@molecule/contracts';
-import { waitFor, withNats } from '@molecule/testkit';
+import { removed, waitFor, withNats } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
-import { FakeRegistry, removed } from './testing/registry.ts';
+import { TokenRegistry } from './testing/registry.ts';
 import { bearer, call, type Gateway, it } from './testing/world.ts';
 
 const beat = (gateway: Gateway, body: unknown, headers: Record<string, string> = {}) =>
@@ -28,7 +28,7 @@ const full = (workspace_id: string) => ({
 
 describe('a beat', () => {
   it('H1: is on the bus when it was answered, numbered, with everything it said', async ({ world, bus, log }) => {
-    const { id, token } = await world.registry.create();
+    const { id, token } = await world.registry.enrol();
     const feed = await BeatFeed.open(bus, { log });
     const beats: Beat[] = [];
     feed.onBeat((heard) => void beats.push(heard));
@@ -62,9 +62,9 @@ describe('a beat', () => {
   });
 
   it('needs a token of its own workspace, once that has one', async ({ world }) => {
-    const mine = await world.registry.create();
-    const other = await world.registry.create();
-    const tokenless = await world.registry.create({ token: false });
+    const mine = await world.registry.enrol();
+    const other = await world.registry.enrol();
+    const tokenless = await world.registry.enrol({ token: false });
     const gateway = await world.gateway({ ADMIN_TOKEN: 'root' });
     const missing = { status: 401, text: '{"error":"missing workspace auth token"}' };
     const invalid = { status: 401, text: '{"error":"invalid workspace auth token"}' };
@@ -76,19 +76,19 @@ describe('a beat', () => {
     expect((await beat(gateway, body, bearer(mine.token))).status).toBe(200);
     expect((await beat(gateway, { workspace_id: tokenless.id })).status).toBe(200);
 
-    await world.registry.revoke(mine.id);
+    await world.registry.revokeTokens(mine.id);
     await waitFor(async () => (await beat(gateway, body)).status === 200, { what: 'the token to be revoked' });
   });
 
   it('H3: of an unknown or a removed workspace is answered and goes nowhere', async ({ world, bus }) => {
-    const gone = await world.registry.create();
+    const gone = await world.registry.enrol();
     await world.registry.say(gone.id, removed);
     const gateway = await world.gateway();
     const heard: string[] = [];
     bus.nats.subscribe(subjects.everyHeartbeat, { callback: (_, message) => void heard.push(message.subject) });
     for (const id of [gone.id, randomUUID(), 'no uuid', '*', 'a.b', '>', '__proto__', 'x'.repeat(1000)])
       expect(await beat(gateway, { workspace_id: id })).toMatchObject({ status: 200, text: '{"status":"ok"}' });
-    const { id, token } = await world.registry.create();
+    const { id, token } = await world.registry.enrol();
     await waitFor(async () => {
       await beat(gateway, { workspace_id: id }, bearer(token));
       return heard.length > 0;
@@ -97,7 +97,7 @@ describe('a beat', () => {
   });
 
   it('that is none is refused, whatever is wrong with it', async ({ world }) => {
-    const { id } = await world.registry.create({ token: false });
+    const { id } = await world.registry.enrol({ token: false });
     const gateway = await world.gateway();
     const deep = `{"workspace_id":"${id}","x":${'['.repeat(5000)}${']'.repeat(5000)}}`;
     for (const body of [
@@ -130,8 +130,8 @@ describe('a beat', () => {
     const nats = await withNats();
     const bus = await openBus({ servers: nats.url, name: 'test', log });
     await ensureStreams(bus);
-    const registry = new FakeRegistry(bus, log);
-    const { id, token } = await registry.create();
+    const registry = new TokenRegistry(bus, log);
+    const { id, token } = await registry.enrol();
     const gateway = await world.gateway({ NATS_URL: nats.url });
     onTestFinished(async () => {
       await gateway.close();

@@ -5,11 +5,12 @@ import { BeatPublisher, type Bus, RequestServer } from '@molecule/bus';
 import { type AnyFact, ask, HeartbeatBody, type Identity, type RequestContext, subjects } from '@molecule/contracts';
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
 import { createBasics, Scope, systemClock } from '@molecule/service';
-import type { it as withServers } from '@molecule/testkit';
+import { recordedFact, signedRequest, type it as withServers } from '@molecule/testkit';
 import { Config } from './config.ts';
 import { createRegistry } from './service.ts';
 
 const KEY = 'a key that only tests use, long enough';
+const sign = (context: RequestContext) => ({ [CONTEXT_HEADER]: signContext(context, KEY) });
 type Log = Parameters<typeof createBasics>[1]['log'];
 
 export interface Answer {
@@ -46,24 +47,21 @@ export class Registry {
     path: string,
     { as = ADMIN, body, raw, headers = {}, principal = {}, after }: Call = {},
   ): Promise<Answer> {
-    const context: RequestContext = {
-      principal: { identity: as, devOpen: false, adminTokenSet: true, noLiveToken: false, tokensKnown: true, ...principal },
-      requestId: randomUUID(),
-      beats: after?.mark() ?? null,
-    };
-    const response = await fetch(`http://127.0.0.1:${this.service.port}${path}`, {
-      method,
-      redirect: 'manual',
-      headers: { ...headers, [CONTEXT_HEADER]: signContext(context, KEY) },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      ...(raw !== undefined && { body: raw }),
-    });
-    const text = await response.text();
-    return {
-      status: response.status,
+    const {
+      status,
       text,
-      body: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : null,
-    };
+      headers: answered,
+    } = await signedRequest({
+      url: `http://127.0.0.1:${this.service.port}${path}`,
+      method,
+      as,
+      sign,
+      principal,
+      beats: after?.mark() ?? null,
+      headers,
+      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+    });
+    return { status, text, body: `${answered['content-type']}`.includes('json') ? JSON.parse(text) : null };
   }
 
   /** Creates a workspace and answers its id. */
@@ -157,20 +155,13 @@ export async function publish(
   id: string = randomUUID(),
 ): Promise<string> {
   const workspaceId = 'workspaceId' in fact.data ? fact.data.workspaceId : 'platform';
-  const recorded = {
-    id,
-    stream: `${fact.type.split('.')[0]}.${workspaceId}`,
-    version: ++versions,
-    schema: 1,
+  const recorded = recordedFact(fact, {
     workspaceId,
-    recordedAt: fact.recordedAt ?? new Date().toISOString(),
-    commandId: id,
-    correlationId: null,
-    causationId: null,
-    traceparent: null,
-    type: fact.type,
-    data: fact.data,
-  };
+    version: ++versions,
+    stream: `${fact.type.split('.')[0]}.${workspaceId}`,
+    id,
+    ...(fact.recordedAt !== undefined && { recordedAt: fact.recordedAt }),
+  });
   await bus.nats.request(subjects.fact(fact.type, workspaceId), JSON.stringify(recorded));
   return id;
 }

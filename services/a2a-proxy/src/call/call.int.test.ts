@@ -1,8 +1,8 @@
 /** Direct calls, told from outside: real agents over real HTTP (spec 2 §1). */
 import { randomUUID } from 'node:crypto';
-import { waitFor } from '@molecule/testkit';
+import { removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
-import { removed, status } from '../testing/registry.ts';
+import { status } from '../testing/registry.ts';
 import { anonymous, it, message } from '../testing/world.ts';
 
 describe('an answered call', () => {
@@ -129,13 +129,13 @@ describe('a call that is not let through', () => {
     const stranger = await world.workspace(agent, { parentId: await world.registry.create() });
     const broke = await world.workspace(agent, { budgetLimit: 0 });
     const silent = await world.registry.create();
-    const paused = await world.registry.create({ url: agent.url });
+    const paused = await world.registry.create({ at: agent.url });
     await world.registry.say(paused, status('paused'));
-    const asleep = await world.registry.create({ url: agent.url });
+    const asleep = await world.registry.create({ at: agent.url });
     await world.registry.say(asleep, status('hibernated'));
-    const gone = await world.registry.create({ url: agent.url });
+    const gone = await world.registry.create({ at: agent.url });
     await world.registry.say(gone, removed);
-    const metadata = await world.registry.create({ url: 'http://169.254.169.254/latest' });
+    const metadata = await world.registry.create({ at: 'http://169.254.169.254/latest' });
     await world.known();
     const tokenId = await world.registry.issueToken(child);
     await world.known();

@@ -78,9 +78,9 @@ describe('an agent that does not answer', () => {
     const proxy = await world.proxy();
     const agent = await world.agent();
     const id = await world.workspace(agent);
-    const external = await world.workspace(agent, { runtime: 'external' });
+    const external = await world.workspace(agent, { runtime: 'external', external: true });
     await agent.refuse();
-    for (const workspaceId of [id, external]) world.registry.containers.set(workspaceId, 'stopped');
+    for (const workspaceId of [id, external]) world.provisioner.containers.set(workspaceId, 'stopped');
     const answers = await Promise.all([1, 2, 3].map(() => world.call(proxy, id)));
     for (const answer of answers)
       expect(answer).toMatchObject({
@@ -88,7 +88,7 @@ describe('an agent that does not answer', () => {
         text: '{"error":"workspace agent unreachable — container restart triggered","restarting":true}',
       });
     expect((await world.call(proxy, external)).status).toBe(502);
-    world.registry.containers.set(id, 'running');
+    world.provisioner.containers.set(id, 'running');
     expect((await world.call(proxy, id)).status).toBe(502);
     const reports = () => world.database.query("select stream, data from events where type = 'agent.unreachable'");
     await waitFor(async () => (await reports()).rows.length > 0, { what: 'a report' });

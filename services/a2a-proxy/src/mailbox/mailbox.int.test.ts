@@ -1,7 +1,6 @@
 /** The mailbox, told from outside (spec 2 §2): nothing is lost, nothing is doubled, the order holds. */
-import { waitFor } from '@molecule/testkit';
+import { registered, removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
-import { registered, removed } from '../testing/registry.ts';
 import { it, message, type Running, type World } from '../testing/world.ts';
 
 const queue = async (world: World, proxy: Pick<Running, 'url'>, id: string, text: string, headers = {}): Promise<string> => {

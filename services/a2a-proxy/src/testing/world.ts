@@ -7,31 +7,33 @@ import { BeatPublisher, type Bus, followLive } from '@molecule/bus';
 import { HeartbeatBody, type Identity, type LiveEvent, type RequestContext, subjects } from '@molecule/contracts';
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
 import { createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
-import { type Agent, it as base, freePort, startAgent, waitFor } from '@molecule/testkit';
+import {
+  type Agent,
+  it as base,
+  freePort,
+  type NewWorkspace,
+  type SignedAnswer,
+  type StandInRegistry,
+  signedRequest,
+  startAgent,
+  waitFor,
+} from '@molecule/testkit';
 import pg from 'pg';
 import { Agent as Dialer, request } from 'undici';
 import type { Audit } from '../audit/audit.ts';
 import { Config } from '../config.ts';
 import { createA2aProxy } from '../service.ts';
-import { FakeRegistry, type NewWorkspace } from './registry.ts';
+import { StandInProvisioner, standInRegistry } from './registry.ts';
 
 const INTERNAL_KEY = 'a key that only our services know';
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+const sign = (context: RequestContext) => ({ [CONTEXT_HEADER]: signContext(context, INTERNAL_KEY) });
 const dialer = new Dialer({ keepAliveTimeout: 1_000 });
 
 export interface Running {
   readonly url: string;
   readonly service: RunningService;
   close(): Promise<void>;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly text: string;
-  /** The body as JSON; throws if it is none. */
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
-  readonly json: any;
 }
 
 export interface Call {
@@ -69,7 +71,8 @@ export interface Row {
 }
 
 export class World {
-  readonly registry: FakeRegistry;
+  readonly registry: StandInRegistry;
+  readonly provisioner: StandInProvisioner;
   /** What was said live, in order. */
   readonly live: LiveEvent[] = [];
   readonly database: pg.Pool;
@@ -83,7 +86,8 @@ export class World {
   constructor({ bus, log, natsUrl, databaseUrl }: { bus: Bus; log: Log; natsUrl: string; databaseUrl: string }) {
     this.#log = log;
     this.#bus = bus;
-    this.registry = new FakeRegistry(bus, log);
+    this.registry = standInRegistry(bus, log);
+    this.provisioner = new StandInProvisioner(bus, log);
     this.#beats = new BeatPublisher(bus, { gateway: randomUUID(), clock: systemClock });
     followLive(bus, { log, onEvent: (event) => this.live.push(event) });
     this.database = new pg.Pool({ connectionString: databaseUrl, max: 2, options: '-c search_path=a2a_proxy' });
@@ -147,7 +151,7 @@ export class World {
 
   /** A workspace with an agent behind it that every proxy knows of. */
   async workspace(agent: Pick<Agent, 'url'>, options: NewWorkspace = {}) {
-    const id = await this.registry.create({ url: agent.url, ...options });
+    const id = await this.registry.create({ at: agent.url, ...options });
     await this.known();
     return id;
   }
@@ -167,38 +171,17 @@ export class World {
     });
   }
 
-  async send(
+  send(
     proxy: { url: string },
     path: string,
     method: 'GET' | 'POST',
-    { identity = anonymous, headers, body, signal }: Call = {},
-  ): Promise<Answer> {
-    const context: RequestContext = {
-      principal: { identity, devOpen: false, adminTokenSet: true, noLiveToken: false, tokensKnown: true },
-      requestId: randomUUID(),
-      beats: this.#beats.mark(),
-    };
-    const response = await request(`${proxy.url}${path}`, {
-      method,
-      dispatcher: dialer,
-      headers: { ...headers, [CONTEXT_HEADER]: signContext(context, INTERNAL_KEY) },
-      body: body ?? null,
-      signal: signal ?? null,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-    const text = await response.body.text();
-    return {
-      status: response.statusCode,
-      headers: response.headers,
-      text,
-      get json() {
-        return JSON.parse(text);
-      },
-    };
+    { identity = anonymous, ...call }: Call = {},
+  ): Promise<SignedAnswer> {
+    const url = `${proxy.url}${path}`;
+    return signedRequest({ url, method, as: identity, sign, beats: this.#beats.mark(), ...call });
   }
 
-  call(proxy: { url: string } | string, workspaceId: string, call: Call = {}): Promise<Answer> {
+  call(proxy: { url: string } | string, workspaceId: string, call: Call = {}): Promise<SignedAnswer> {
     const to = typeof proxy === 'string' ? { url: proxy } : proxy;
     return this.send(to, `/workspaces/${workspaceId}/a2a`, 'POST', { body: message('hello'), ...call });
   }
@@ -267,6 +250,7 @@ export class World {
   async close(): Promise<void> {
     await this.#open.close();
     await this.registry.stop();
+    await this.provisioner.stop();
     this.#beats.close();
     await this.database.end();
   }

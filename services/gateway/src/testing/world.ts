@@ -6,7 +6,7 @@ import { createBasics, type Log, readConfig, Scope } from '@molecule/service';
 import { it as base } from '@molecule/testkit';
 import { Config } from '../config.ts';
 import { createGateway, type LocalListeners } from '../service.ts';
-import { FakeRegistry } from './registry.ts';
+import { TokenRegistry } from './registry.ts';
 
 export const INTERNAL_KEY = 'a key that only our services know';
 
@@ -20,12 +20,12 @@ export interface Gateway {
 }
 
 export class World {
-  readonly registry: FakeRegistry;
+  readonly registry: TokenRegistry;
   readonly #natsUrl: string;
   readonly #log: Log;
   readonly #open = new Scope();
 
-  constructor(registry: FakeRegistry, natsUrl: string, log: Log) {
+  constructor(registry: TokenRegistry, natsUrl: string, log: Log) {
     this.registry = registry;
     this.#natsUrl = natsUrl;
     this.#log = log;
@@ -86,7 +86,7 @@ export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 /** `it` with a world: a bus, a registry that answers, and a way to start gateways. */
 export const it = base.extend('world', async ({ natsUrl, bus, log }, { onCleanup }) => {
-  const world = new World(new FakeRegistry(bus, log), natsUrl, log);
+  const world = new World(new TokenRegistry(bus, log), natsUrl, log);
   onCleanup(() => world.close());
   return world;
 });

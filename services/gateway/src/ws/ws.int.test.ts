@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { LivePublisher } from '@molecule/bus';
-import { waitFor } from '@molecule/testkit';
+import { type ScheduleFact, ScheduleId, WorkspaceId } from '@molecule/contracts';
+import { recordedFact, removed, waitFor } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import { moved, record, removed, status } from '../testing/registry.ts';
+import { moved, status } from '../testing/registry.ts';
 import { bearer, call, type Gateway, it } from '../testing/world.ts';
 
 interface Listener {
@@ -43,9 +44,9 @@ const heard = (listener: Listener, count: number) => waitFor(() => listener.fram
 
 describe('who may listen', () => {
   it('a canvas, without a word; a workspace, with a token of its own once it has one', async ({ world }) => {
-    const mine = await world.registry.create();
-    const other = await world.registry.create();
-    const tokenless = await world.registry.create({ token: false });
+    const mine = await world.registry.enrol();
+    const other = await world.registry.enrol();
+    const tokenless = await world.registry.enrol({ token: false });
     const gateway = await world.gateway({ ADMIN_TOKEN: 'root' });
     await listenTo(gateway);
     await listenTo(gateway, { 'X-Workspace-ID': mine.id, ...bearer(mine.token) });
@@ -65,8 +66,8 @@ describe('who may listen', () => {
   });
 
   it('in production only who is known', async ({ world }) => {
-    const tokenless = await world.registry.create({ token: false });
-    const mine = await world.registry.create();
+    const tokenless = await world.registry.enrol({ token: false });
+    const mine = await world.registry.enrol();
     const gateway = await world.gateway({ MOLECULE_ENV: 'production', ADMIN_TOKEN: 'root', SECRETS_ENCRYPTION_KEY: 'k' });
     await expect(listenTo(gateway)).rejects.toThrow('401 {"error":"admin auth required"}');
     await expect(listenTo(gateway, { 'X-Workspace-ID': tokenless.id })).rejects.toThrow('401');
@@ -85,7 +86,7 @@ describe('what they hear', () => {
   it('a canvas hears all of it: compact, in the order of the facts of each workspace', async ({ world }) => {
     const gateway = await world.gateway();
     const canvas = await listenTo(gateway);
-    const { id } = await world.registry.create({ token: false });
+    const { id } = await world.registry.enrol({ token: false });
     const [fact] = await world.registry.say(id, status('online', 'WORKSPACE_ONLINE'));
     await world.registry.say(id, status('offline', 'WORKSPACE_OFFLINE'), removed);
     await heard(canvas, 4);
@@ -97,10 +98,10 @@ describe('what they hear', () => {
   });
 
   it('a workspace hears what concerns those it may talk to, and that changes with the tree', async ({ world }) => {
-    const parent = await world.registry.create({ token: false });
-    const mine = await world.registry.create({ parentId: parent.id });
-    const sibling = await world.registry.create({ parentId: parent.id, token: false });
-    const cousin = await world.registry.create({ parentId: sibling.id, token: false });
+    const parent = await world.registry.enrol({ token: false });
+    const mine = await world.registry.enrol({ parentId: parent.id });
+    const sibling = await world.registry.enrol({ parentId: parent.id, token: false });
+    const cousin = await world.registry.enrol({ parentId: sibling.id, token: false });
     const gateway = await world.gateway();
     const agent = await listenTo(gateway, { 'X-Workspace-ID': mine.id, ...bearer(mine.token) });
     const canvas = await listenTo(gateway);
@@ -124,7 +125,7 @@ describe('what they hear', () => {
   }) => {
     const gateway = await world.gateway();
     const canvas = await listenTo(gateway);
-    const { id } = await world.registry.create({ token: false });
+    const { id } = await world.registry.enrol({ token: false });
     await heard(canvas, 1);
     const live = new LivePublisher(bus, 'registry', { log });
     const say = (after: number, n: number) =>
@@ -152,11 +153,12 @@ describe('what they hear', () => {
   it('facts of other services too', async ({ world }) => {
     const gateway = await world.gateway();
     const canvas = await listenTo(gateway);
-    const workspaceId = randomUUID();
+    const workspaceId = WorkspaceId.parse(randomUUID());
     const at = '2026-11-22T12:00:00.000Z';
-    const data = { scheduleId: randomUUID(), workspaceId, name: 'nightly', dueAt: at, ranAt: at, nextRunAt: at };
-    const skipped = { type: 'schedule.skipped', data: { ...data, reason: 'busy', activeTasks: 2 } };
-    await world.registry.tell(record(skipped, workspaceId, 1));
+    const scheduleId = ScheduleId.parse(randomUUID());
+    const data = { scheduleId, workspaceId, name: 'nightly', dueAt: at, ranAt: at, nextRunAt: at };
+    const skipped: ScheduleFact = { type: 'schedule.skipped', data: { ...data, reason: 'busy', activeTasks: 2 } };
+    await world.registry.tell(recordedFact(skipped, { workspaceId, version: 1, stream: `schedule.${scheduleId}` }));
     await heard(canvas, 1);
     expect(canvas.frames[0]).toMatchObject({
       event: 'CRON_SKIPPED',
@@ -168,12 +170,12 @@ describe('what they hear', () => {
 
 describe('how it ends', () => {
   it('with the token it began with, after the news of it', async ({ world }) => {
-    const revoked = await world.registry.create();
-    const gone = await world.registry.create();
+    const revoked = await world.registry.enrol();
+    const gone = await world.registry.enrol();
     const gateway = await world.gateway();
     const first = await listenTo(gateway, { 'X-Workspace-ID': revoked.id, ...bearer(revoked.token) });
     const second = await listenTo(gateway, { 'X-Workspace-ID': gone.id, ...bearer(gone.token) });
-    await world.registry.revoke(revoked.id);
+    await world.registry.revokeTokens(revoked.id);
     expect(await first.closed).toBe(1008);
     await world.registry.say(gone.id, removed);
     expect(await second.closed).toBe(1008);
@@ -198,7 +200,7 @@ describe('how it ends', () => {
     bad.socket.send('hello');
     bad.socket.send('x'.repeat(100_000));
     expect(await bad.closed).toBe(1009);
-    await world.registry.create({ token: false });
+    await world.registry.enrol({ token: false });
     await heard(good, 1);
   });
 });

@@ -20,7 +20,7 @@ describe('a workspace that was created', { timeout: 40_000 }, () => {
     expect(await cardOf(data.url)).toMatchObject({ name: 'Ada', description: 'Mathematician' });
     const { url, tokenHash } = await world.registered(workspaceId);
     expect(url).toBe(data.url);
-    expect(tokenHash).toBe(world.tokens.get(workspaceId));
+    expect(tokenHash).toBe(world.token(workspaceId));
     expect(await world.row(workspaceId)).toEqual({ state: 'running', run: 1, url: data.url, backend: 'process' });
   });
 
@@ -91,7 +91,7 @@ describe('a workspace that was created', { timeout: 40_000 }, () => {
     await world.provisioner();
     const workspaceId = await world.create();
     await world.told(workspaceId, 'container.started');
-    const token = world.tokens.get(workspaceId);
+    const token = world.token(workspaceId);
     const config = parse(await readFile(join(world.configs(workspaceId), 'config.yaml'), 'utf8'));
     expect(config).toMatchObject({ name: 'Ada', runtime: 'echo', tier: 2 });
     await world.say(workspaceId, { type: 'workspace.changed', data: { name: 'Grace' } });
@@ -102,7 +102,7 @@ describe('a workspace that was created', { timeout: 40_000 }, () => {
       { timeoutMs: 15_000, what: 'the second start' },
     );
     expect(again.type === 'container.started' && (await cardOf(again.data.url))).toMatchObject({ name: 'Ada' });
-    expect(world.tokens.get(workspaceId)).not.toBe(token);
+    expect(world.token(workspaceId)).not.toBe(token);
     expect(await agentsOf(world, workspaceId)).toHaveLength(1);
   });
 });
@@ -219,7 +219,7 @@ describe('with Docker', { timeout: 90_000 }, () => {
     await world.provisioner(env);
     const { data } = await world.told(workspaceId, 'container.started');
     const { tokenHash } = await world.registered(workspaceId);
-    expect(tokenHash).toBe(world.tokens.get(workspaceId));
+    expect(tokenHash).toBe(world.token(workspaceId));
     expect(data.backend).toBe('docker');
     const filters = { label: [`molecule.platform.installation=${world.installation}`] };
     expect(await docker.listContainers({ all: true, filters })).toHaveLength(1);

@@ -7,18 +7,11 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { type Bus, followFacts, publishFacts, RequestServer, ask as request } from '@molecule/bus';
-import {
-  type AnyRecordedFact,
-  ask,
-  type DirectoryEntry,
-  type RecordedWorkspaceFact,
-  type WorkspaceFact,
-  WorkspaceId,
-} from '@molecule/contracts';
+import { type Bus, followFacts, ask as request } from '@molecule/bus';
+import { type AnyRecordedFact, ask, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
 import { applyFact } from '@molecule/directory';
 import { createBasics, type Log, readConfig, Scope } from '@molecule/service';
-import { it as base, temporaryDir, waitFor } from '@molecule/testkit';
+import { it as base, type NewWorkspace, StandInRegistry, temporaryDir, waitFor } from '@molecule/testkit';
 import pg from 'pg';
 import { Config } from '../config.ts';
 import { createProvisioner } from '../service.ts';
@@ -39,14 +32,11 @@ export class World {
   /** What the provisioner told everybody. */
   readonly facts: AnyRecordedFact[] = [];
   readonly registrations: Registration[] = [];
-  /** The hash that lives, by workspace. */
-  readonly tokens = new Map<string, string>();
-  readonly #entries = new Map<string, DirectoryEntry>();
+  readonly registry: StandInRegistry;
   readonly #natsUrl: string;
   readonly #postgresUrl: string;
   readonly #log: Log;
   readonly #scope = new Scope();
-  readonly #publish: (facts: readonly AnyRecordedFact[]) => Promise<void>;
   readonly #pool: pg.Pool;
   #gatewayPort = 0;
 
@@ -56,7 +46,7 @@ export class World {
     this.#natsUrl = natsUrl;
     this.#postgresUrl = postgresUrl;
     this.#log = log;
-    this.#publish = publishFacts(bus, log, new AbortController().signal);
+    this.registry = new StandInRegistry({ bus, log, applyFact });
     this.#pool = new pg.Pool({ connectionString: postgresUrl, max: 2, options: '-c search_path=provisioner' });
     this.#pool.on('error', () => {});
   }
@@ -75,18 +65,10 @@ export class World {
       () => following,
       (open) => open.stop(),
     );
-    const server = new RequestServer(this.bus, 'registry', this.#log);
     await this.#scope.open(
-      () => server,
-      (open) => open.drain(),
+      () => this.registry.serve(),
+      (open) => open.stop(),
     );
-    server.serve(ask.registry.directory, () => ({ entries: [...this.#entries.values()], next: null }));
-    server.serve(ask.registry.resolve, ({ workspaceId }) => ({ entry: this.#entries.get(workspaceId) ?? null }));
-    server.serve(ask.registry.replaceTokens, ({ workspaceId, hash: given }) => {
-      const accepted = this.#entries.get(workspaceId)?.status !== 'removed';
-      if (accepted) this.tokens.set(workspaceId, given);
-      return { accepted };
-    });
     await this.#scope.open(
       () => this.#openGateway(),
       (open) => open.close(),
@@ -153,32 +135,13 @@ export class World {
     return child;
   }
 
-  async create(change: Partial<Extract<WorkspaceFact, { type: 'workspace.created' }>['data']> = {}): Promise<WorkspaceId> {
-    const workspaceId = WorkspaceId.parse(randomUUID());
-    await this.say(workspaceId, {
-      type: 'workspace.created',
-      data: {
-        name: 'Ada',
-        role: 'Mathematician',
-        tier: 2,
-        runtime: 'echo',
-        external: false,
-        parentId: null,
-        url: '',
-        status: 'provisioning',
-        by: 'create',
-        template: '',
-        model: '',
-        workspaceDir: null,
-        workspaceAccess: 'none',
-        awarenessNamespace: `workspace:${workspaceId}`,
-        maxConcurrentTasks: 1,
-        budgetLimit: null,
-        canvas: { x: 0, y: 0 },
-        ...change,
-      },
-    });
-    return workspaceId;
+  /** The hash of the token that lives. */
+  token(workspaceId: string): string | undefined {
+    return this.registry.entries.get(workspaceId)?.tokens[0]?.hash;
+  }
+
+  create(change: NewWorkspace = {}): Promise<WorkspaceId> {
+    return this.registry.create({ name: 'Ada', role: 'Mathematician', tier: 2, ...change });
   }
 
   async remove(workspaceId: WorkspaceId): Promise<void> {
@@ -190,24 +153,8 @@ export class World {
     await this.say(workspaceId, { type: 'workspace.status', data });
   }
 
-  /** As the registry would: applied to its own first, then told. */
   async say(workspaceId: WorkspaceId, fact: WorkspaceFact): Promise<void> {
-    const before = this.#entries.get(workspaceId);
-    const recorded = {
-      ...fact,
-      id: randomUUID(),
-      stream: `workspace.${workspaceId}`,
-      version: (before?.version ?? 0) + 1,
-      schema: 1,
-      workspaceId,
-      recordedAt: new Date().toISOString(),
-      commandId: randomUUID(),
-      correlationId: null,
-      causationId: null,
-      traceparent: null,
-    } as RecordedWorkspaceFact;
-    this.#entries.set(workspaceId, applyFact(before, recorded));
-    await this.#publish([recorded]);
+    await this.registry.say(workspaceId, fact);
   }
 
   /** The next fact of these types about a workspace, or the one that was told already. */
