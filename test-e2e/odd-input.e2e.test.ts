@@ -160,7 +160,12 @@ describe('rubbish on the bus', () => {
       await bus.js.publish(subject, body);
       // Of beats only the last is kept, and none is acknowledged: here it is in place of what the living one said.
       for (const id of [about, alive]) bus.nats.publish(subjects.heartbeat(id), body);
-      for (const live of [subjects.live('registry'), 'live.nobody', subjects.directoryBarrier, subjects.directoryPresence])
+      for (const live of [
+        subjects.live('registry', 'rubbish'),
+        'live.nobody.known',
+        subjects.directoryBarrier,
+        subjects.directoryPresence,
+      ])
         bus.nats.publish(live, body);
       for (const ask of ['ask.registry.directory', 'ask.provisioner.backend', 'ask.provisioner.reap', 'ask.registry.health'])
         bus.nats.publish(ask, body, { reply: 'nobody.listens' });
