@@ -80,6 +80,16 @@ describe('a beat', () => {
     await waitFor(async () => (await beat(gateway, body)).status === 200, { what: 'the token to be revoked' });
   });
 
+  it('in production is taken from nobody without a token, also when the workspace has none', async ({ world }) => {
+    const mine = await world.registry.enrol();
+    const tokenless = await world.registry.enrol({ token: false });
+    const gateway = await world.gateway({ MOLECULE_ENV: 'production', ADMIN_TOKEN: 'root', SECRETS_ENCRYPTION_KEY: 'k' });
+    const missing = { status: 401, text: '{"error":"missing workspace auth token"}' };
+    expect(await beat(gateway, { workspace_id: tokenless.id })).toMatchObject(missing);
+    expect(await beat(gateway, { workspace_id: tokenless.id }, bearer(mine.token))).toMatchObject(missing);
+    expect((await beat(gateway, { workspace_id: mine.id }, bearer(mine.token))).status).toBe(200);
+  });
+
   it('H3: of an unknown or a removed workspace is answered and goes nowhere', async ({ world, bus }) => {
     const gone = await world.registry.enrol();
     await world.registry.say(gone.id, removed);

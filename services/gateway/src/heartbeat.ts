@@ -31,6 +31,8 @@ export interface HeartbeatParts {
   readonly bus: { readonly connected: boolean };
   readonly beats: { publish(body: HeartbeatBody): void };
   readonly metrics: EdgeMetrics;
+  /** Production: also a workspace that has no live token may not beat without one. */
+  readonly everyoneNeedsToken: boolean;
   /** Answers what is neither 200 nor foreseen: a refusal or a defect. */
   readonly fail: (response: ServerResponse, error: unknown) => void;
 }
@@ -48,7 +50,7 @@ interface Accepted {
   readonly started: number;
 }
 
-export function heartbeatBridge({ directory, bus, beats, metrics, fail }: HeartbeatParts): HeartbeatBridge {
+export function heartbeatBridge({ directory, bus, beats, metrics, everyoneNeedsToken, fail }: HeartbeatParts): HeartbeatBridge {
   const ok = metrics.tally('POST', HEARTBEAT_PATH, 200);
   let accepted: Accepted[] = [];
 
@@ -60,7 +62,7 @@ export function heartbeatBridge({ directory, bus, beats, metrics, fail }: Heartb
     const id = body.value.workspace_id;
     const entry = directory.get(id) ?? directory.get(id.toLowerCase());
     if (entry === undefined || entry.status === 'removed') return null; // H3
-    const verdict = judgeRegistryToken(directory, entry.workspaceId, authorization);
+    const verdict = judgeRegistryToken(directory, entry.workspaceId, authorization, { everyoneNeedsToken });
     if (verdict !== 'allowed') throw refusalOf(verdict);
     body.value.workspace_id = entry.workspaceId;
     return body.value;

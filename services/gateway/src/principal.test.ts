@@ -65,6 +65,8 @@ describe('the token of a registering or beating agent', () => {
     ['tokenless', 'Bearer anything', 'allowed'],
   ])('%s with %j is %s', (id, header, verdict) => {
     const tokens = book({ secret: owner, other: { workspaceId: 'v', tokenId: 'u' } });
-    expect(judgeRegistryToken(tokens, id, header)).toBe(verdict);
+    expect(judgeRegistryToken(tokens, id, header, { everyoneNeedsToken: false })).toBe(verdict);
+    const closed = id === 'tokenless' ? 'missing' : verdict;
+    expect(judgeRegistryToken(tokens, id, header, { everyoneNeedsToken: true })).toBe(closed);
   });
 });

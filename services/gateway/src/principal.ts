@@ -73,13 +73,17 @@ export class Principals {
 
 export type RegistryVerdict = 'allowed' | 'missing' | 'invalid';
 
-/** Spec 1 §3.1 for one workspace: a bearer of its own, once it has any; other credentials do not count. */
+/**
+ * Spec 1 §3.1 for one workspace: a bearer of its own, once it has any; other credentials do not count. With `everyoneNeedsToken`
+ * (production, design §7) a workspace without a live token is not open to anybody either.
+ */
 export function judgeRegistryToken(
   tokens: Pick<TokenBook, 'workspaceOfToken'> & { liveTokens(workspaceId: string): number },
   workspaceId: string,
   authorization: string | undefined,
+  { everyoneNeedsToken }: { readonly everyoneNeedsToken: boolean },
 ): RegistryVerdict {
-  if (tokens.liveTokens(workspaceId) === 0) return 'allowed';
+  if (tokens.liveTokens(workspaceId) === 0) return everyoneNeedsToken ? 'missing' : 'allowed';
   const bearer = bearerOf(authorization);
   if (bearer === undefined) return 'missing';
   return tokens.workspaceOfToken(tokenHash(bearer))?.workspaceId === workspaceId ? 'allowed' : 'invalid';

@@ -94,6 +94,7 @@ export async function createGateway(
     bus,
     beats,
     metrics: edgeMetrics,
+    everyoneNeedsToken: mode === 'production',
     fail: (response, error) => sendError(response, error, log),
   });
 

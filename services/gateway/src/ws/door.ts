@@ -100,10 +100,10 @@ export class SocketDoor {
       return refusal === null ? { client: null } : { status: refusal.kind === 'unavailable' ? 503 : 401, error: refusal.message };
     }
     if (!directory.ready) return { status: 500, error: 'auth check failed' };
-    const verdict = judgeRegistryToken(directory, id, authorization);
+    const verdict = judgeRegistryToken(directory, id, authorization, { everyoneNeedsToken });
     if (verdict !== 'allowed') return { status: 401, error: `${verdict} workspace auth token` };
-    if (directory.liveTokens(id) > 0) return { client: { id, tokenHash: tokenHash(bearerOf(authorization) ?? '') } };
-    return everyoneNeedsToken ? { status: 401, error: 'missing workspace auth token' } : { client: { id, tokenHash: null } };
+    const bearer = directory.liveTokens(id) > 0 ? bearerOf(authorization) : undefined;
+    return { client: { id, tokenHash: bearer === undefined ? null : tokenHash(bearer) } };
   }
 
   #welcome(websocket: WebSocket, socket: Socket, client: Client): void {
