@@ -41,6 +41,16 @@ export const publicUnlessProduction = (mode: Parts['mode']) =>
     ? defineAuth('none', ({ principal }, c) => workspaceRefusal(principal, c.req.param('id') ?? ''))
     : auth.none;
 
+/** `POST /registry/check-access` is open to anybody, but in production to nobody without a credential of the platform's. */
+export const knownInProduction = (mode: Parts['mode']) =>
+  mode === 'production'
+    ? defineAuth('none', ({ principal: { identity, tokensKnown } }) => {
+        if (identity.kind === 'service' || identity.kind === 'admin') return null;
+        if (identity.kind !== 'anonymous' && !tokensKnown) return platformUnavailable();
+        return identity.kind === 'workspace' || identity.kind === 'org' ? null : problem.missingWorkspaceToken();
+      })
+    : auth.none;
+
 /** The `:id` of the routes that check it (§0). Throws their 400. */
 export function workspaceIdOf(c: Context<WithContext>): WorkspaceId {
   const id = WorkspaceId.safeParse(c.req.param('id'));

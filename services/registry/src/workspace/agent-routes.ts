@@ -1,10 +1,10 @@
 /** What agents ask the registry (spec 1 §3.2, §3.5–3.7). Their beats come over the bus. */
 import { id12, Json, Refusal, WorkspaceId } from '@molecule/contracts';
 import { canCommunicate } from '@molecule/directory';
-import { auth, body, json, problem, type WithContext } from '@molecule/http';
+import { body, json, problem, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, discovery, orFail, presentedAs, registryToken } from '../http.ts';
+import { commandOf, discovery, knownInProduction, orFail, presentedAs, registryToken } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { register, updateCard } from './decisions.ts';
 import { findWorkspace, lineageOf, peersOf, type WorkspaceRow } from './queries.ts';
@@ -56,7 +56,7 @@ export function agentRoutes(parts: Parts) {
       return json(c, { status: 'updated' });
     })
 
-    .post('/registry/check-access', auth.none, body(AccessQuestion, problem.invalidRequestBody), async (c) => {
+    .post('/registry/check-access', knownInProduction(mode), body(AccessQuestion, problem.invalidRequestBody), async (c) => {
       const { caller_id, target_id } = c.req.valid('json');
       return json(c, { allowed: await mayTalk(parts, caller_id, target_id) });
     })

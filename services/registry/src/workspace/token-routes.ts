@@ -1,7 +1,11 @@
-/** Tokens for test scripts (spec 1 §4.4). */
+/**
+ * Tokens for test scripts (spec 1 §4.4). Whether there is an admin token, and who shows it, the gateway says; the registry's own
+ * `ADMIN_TOKEN` only adds to that. Closed in every spelling of production, unless switched on.
+ */
 import { timingSafeEqual } from 'node:crypto';
 import { Refusal, WorkspaceId } from '@molecule/contracts';
 import { defineAuth, json, problem, type WithContext } from '@molecule/http';
+import { modeOf } from '@molecule/service';
 import { Hono } from 'hono';
 import { commandOf, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
@@ -9,13 +13,15 @@ import { issueToken } from './decisions.ts';
 
 export function tokenRoutes({ store, barrier, mint, newId, settings }: Parts) {
   const { ADMIN_TOKEN: adminToken, MOLECULE_ENV: env, MOLECULE_ENABLE_TEST_TOKENS: enable } = settings;
-  const enabled = enable === '1' || env !== 'production';
+  const enabled = enable === '1' || modeOf(env) !== 'production';
 
-  const testToken = defineAuth('testToken', (_context, c) => {
+  const testToken = defineAuth('testToken', ({ principal: { identity, adminTokenSet } }, c) => {
     if (!enabled) return new Refusal('not-found', 'not found');
-    if (adminToken === undefined) return null;
+    if (!adminTokenSet && adminToken === undefined) return null;
+    if (identity.kind === 'admin') return null;
+    // The form without `Bearer ` is no credential to the gateway; who compares it needs the token itself.
     const shown = (c.req.header('authorization') ?? '').replace(/^Bearer /, '').trim();
-    return isSame(shown, adminToken) ? null : problem.adminAuthRequired();
+    return adminToken !== undefined && isSame(shown, adminToken) ? null : problem.adminAuthRequired();
   });
 
   return new Hono<WithContext>().get('/admin/workspaces/:id/test-token', testToken, async (c) => {
