@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ask } from '@molecule/bus';
-import { ask as asks, id12, WorkspaceId } from '@molecule/contracts';
-import { it as withServers } from '@molecule/testkit';
+import { ask as asks, id12, subjects, WorkspaceId } from '@molecule/contracts';
+import { waitFor, it as withServers } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { aGateway, beat, NOBODY, publish, type Registry, withRegistry } from '../fixtures.ts';
 
@@ -102,6 +102,41 @@ describe('DELETE /workspaces/:id', () => {
     expect((await registry.call('DELETE', `/workspaces/${external}`)).status).toBe(200);
     expect(others.stopped).toEqual([]);
     expect((await registry.call('DELETE', `/workspaces/${external}`, { as: NOBODY })).status).toBe(401);
+  });
+
+  it('I4: stops nothing before the removal of each is known everywhere, in whatever order it is heard of', async ({
+    registry,
+    others,
+    bus,
+  }) => {
+    const { boss, left, right, leaf } = await aTeam(registry);
+    const asked = new Map<string, () => void>();
+    const instance = 'slow';
+    let knows = true;
+    bus.nats.subscribe(subjects.directoryBarrier, {
+      callback: (_, message) => {
+        const { workspaceId } = message.json<{ workspaceId?: string }>();
+        const answer = () => message.respond(JSON.stringify({ instance }));
+        if (workspaceId === undefined) return;
+        asked.set(workspaceId, answer);
+        if (knows || workspaceId !== leaf) answer();
+      },
+    });
+    bus.nats.publish(subjects.directoryPresence, JSON.stringify({ kind: 'here', instance, service: 'gateway' }));
+    await waitFor(async () => {
+      await registry.call('PATCH', `/workspaces/${leaf}`, { body: { name: randomUUID() } });
+      return asked.has(leaf);
+    });
+    asked.clear();
+    knows = false;
+    const deleting = registry.call('DELETE', `/workspaces/${boss}?confirm=true`);
+    await waitFor(() => asked.size === 4, { what: 'the barriers of all four' });
+    expect([...asked.keys()].toSorted()).toEqual([boss, left, right, leaf].toSorted());
+    await bus.nats.flush();
+    expect(others.stopped).toEqual([]);
+    asked.get(leaf)?.();
+    expect((await deleting).body).toEqual({ status: 'removed', cascade_deleted: 3 });
+    expect(others.stopped).toHaveLength(4);
   });
 
   it('purges: no reader finds it any more, and nothing comes back under its id', async ({ registry, bus }) => {

@@ -43,10 +43,10 @@ export interface Removal {
 
 /** Removes a workspace and everything below it, and stops what runs for them. Throws the 500 of the wire when a stop failed. */
 export async function removeSubtree(parts: RemovalParts, root: WorkspaceId, commandId: string): Promise<Removal> {
-  const { below, version, stoppable } = await markRemoved(parts.store, root, commandId);
+  const { below, versions, stoppable } = await markRemoved(parts.store, root, commandId);
   await disableSchedules(parts, [...below, root]);
-  // X3. One transaction's facts are published in order, and the root's are the last.
-  if (version > 0) await parts.barrier.passed(root, version);
+  // X3. Facts of different streams may be told in any order, so each is waited for; all at once, within one bound.
+  await Promise.all(versions.map(({ id, version }) => parts.barrier.passed(id, version)));
   const failures = await stopAll(parts, stoppable, commandId);
   if (failures.length > 0) {
     const message = `workspace marked removed, but ${failures.length} stop call(s) failed — please retry: ${failures.join('; ')}`;
@@ -69,19 +69,21 @@ const markRemoved = (store: WorkspaceStore, root: WorkspaceId, commandId: string
     const now = await descendantsOf(tx.db, root);
     if (now.join() !== below.join()) throw new VersionConflict(`workspace.${root}`);
 
-    let version = 0;
-    for (const { id, version: expected, facts } of doomed) {
-      version = expected;
-      if (facts.length === 0) continue;
-      const commit = await tx.append(workspace, id, facts, expected, { commandId });
+    const versions: { readonly id: WorkspaceId; readonly version: number }[] = [];
+    for (const { id, version, facts } of doomed) {
+      if (facts.length === 0) {
+        if (version > 0) versions.push({ id, version });
+        continue;
+      }
+      const commit = await tx.append(workspace, id, facts, version, { commandId });
       committing(commit);
-      version = commit.version;
+      versions.push({ id, version: commit.version });
     }
     // What never was has nothing to stop, and no backend has anything of an external one (spec 3 §1.12).
     const stoppable = doomed.filter(
       ({ state }) => state.situation !== 'absent' && !(state.situation === 'present' && state.external),
     );
-    return { below, version, stoppable: stoppable.map(({ id }) => id) };
+    return { below, versions, stoppable: stoppable.map(({ id }) => id) };
   });
 
 const lock = (tx: Tx<Tables>, ids: readonly WorkspaceId[]) =>
