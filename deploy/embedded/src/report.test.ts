@@ -29,7 +29,9 @@ describe('the report', () => {
   it('is loud about development', () => expect(report(running)).toContain('DEVELOPMENT'));
   it('says whether the default mode is open', () => {
     expect(report({ ...running, mode: 'default' })).toContain('open until the first token');
-    expect(report({ ...running, mode: 'default', adminTokenSet: true })).toContain('closed by ADMIN_TOKEN');
+    const guarded = report({ ...running, mode: 'default', adminTokenSet: true });
+    expect(guarded).toContain('admin routes need ADMIN_TOKEN');
+    for (const open of ['canvas socket', 'A2A without a caller', 'GET /workspaces/:id']) expect(guarded).toContain(open);
   });
 });
 

@@ -18,7 +18,9 @@ export interface Running {
 const MODES: Record<Mode, (running: Running) => string> = {
   development: () => 'DEVELOPMENT: every door is open to whoever reaches this machine. Never put it on a network.',
   default: ({ adminTokenSet }) =>
-    adminTokenSet ? 'default, closed by ADMIN_TOKEN' : 'default: open until the first token exists (set ADMIN_TOKEN)',
+    adminTokenSet
+      ? 'default: admin routes need ADMIN_TOKEN; open stay the canvas socket, A2A without a caller, GET /workspaces/:id'
+      : 'default: open until the first token exists (set ADMIN_TOKEN)',
   production: () => 'production',
 };
 
