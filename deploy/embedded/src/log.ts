@@ -11,5 +11,5 @@ export function openLog({ logFile }: { readonly logFile: string }, level: LogLev
     { level: 'trace', stream: destination({ dest: logFile, sync: true, mode: 0o600 }) },
     { level: 'warn', stream: process.stderr },
   ]);
-  return createLog({ service: 'molecule', level, destination: streams });
+  return createLog({ level, destination: streams });
 }

@@ -8,7 +8,8 @@ import type { LogLevel } from './config.ts';
 export type Log = pino.Logger;
 
 export interface LogOptions {
-  readonly service: string;
+  /** Left out where several services write through one logger: each names itself in its child. */
+  readonly service?: string;
   readonly level: LogLevel;
   /** Which process of the service; one of several replicas. */
   readonly instance?: string;
@@ -16,11 +17,11 @@ export interface LogOptions {
   readonly destination?: pino.DestinationStream;
 }
 
-/** A logger for one service. Lines are a constant message and an object. */
+/** A logger. Lines are a constant message and an object. */
 export function createLog({ service, level, instance, destination }: LogOptions): Log {
   const options: pino.LoggerOptions = {
     level,
-    base: instance === undefined ? { service } : { service, instance },
+    base: { ...(service !== undefined && { service }), ...(instance !== undefined && { instance }) },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: {
       level: (label) => ({ level: label }),
