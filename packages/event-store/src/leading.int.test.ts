@@ -14,13 +14,14 @@ const it = base.extend('candidates', async ({ ledger, log }, { onCleanup }) => {
   });
   return {
     history,
-    start: (name: string, task: (signal: AbortSignal) => Promise<void> = untilAborted) => {
+    start: (name: string, task: (signal: AbortSignal) => Promise<void> = untilAborted, silenceMs?: number) => {
       const stopping = new AbortController();
       const ended = whileLeading({
         ledger,
         key: 'test',
         log,
         signal: stopping.signal,
+        ...(silenceMs !== undefined && { silenceMs }),
         task: async (signal) => {
           history.push(`${name} leads`);
           try {
@@ -63,6 +64,16 @@ describe('of several candidates', () => {
     await ledger.pool.query(`
       select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)
       where locktype = 'advisory' and datname = current_database()`);
+    await waitFor(() => history.length >= 3);
+    expect(history.slice(0, 2)).toEqual(['first leads', 'first ends']);
+    expect(history[2]).toMatch(/ leads$/);
+  });
+
+  it('L2: one that is silent for too long loses the lead, and learns of it', async ({ candidates: { history, start } }) => {
+    // It pings every 10 s: between two pings it is as silent as a process that was stopped.
+    start('first', untilAborted, 700);
+    await waitFor(() => history.length === 1);
+    start('second');
     await waitFor(() => history.length >= 3);
     expect(history.slice(0, 2)).toEqual(['first leads', 'first ends']);
     expect(history[2]).toMatch(/ leads$/);

@@ -3,8 +3,9 @@
  *
  *   L1. A process leads while its own connection holds the lock; when it notices that the connection is gone, it aborts the task,
  *       and waits for it to end before it tries again.
- *   L2. A connection that dies unnoticed is noticed within 15 s. Until then two may lead: leadership keeps work in order and from
- *       being done twice, but what is done must bear being done twice.
+ *   L2. A connection that dies unnoticed is noticed within 15 s; and the server takes the lead from a process that has not been heard of
+ *       for 20 s (stopped, swapped out), so that another may lead. Until each has noticed, two may lead: leadership keeps work in order
+ *       and from being done twice, but what is done must bear being done twice.
  *   L3. Who waits asks twice a second: a statement that waited in the server would keep old rows from being cleaned up.
  */
 import { backoff, sleep } from '@molecule/service';
@@ -15,6 +16,8 @@ import { connect } from './connection.ts';
 const ASK_EVERY_MS = 500;
 const PING_EVERY_MS = 10_000;
 const PING_TIMEOUT_MS = 5_000;
+/** Two pings: how long the server believes in a leader that says nothing. */
+const SILENCE_MS = 20_000;
 const END_TIMEOUT_MS = 1_000;
 const retryMs = backoff({ firstMs: 250, lastMs: 10_000 });
 
@@ -27,6 +30,8 @@ export type Leadership = {
   readonly task: (signal: AbortSignal) => Promise<void>;
   /** Called while another process leads, so that waiting does not look like hanging. */
   readonly tick?: () => void;
+  /** Milliseconds of silence after which the server ends the connection that holds the lead (L2). */
+  readonly silenceMs?: number;
 } & (
   | { readonly ledger: { readonly pool: pg.Pool; readonly schema: string } }
   | { readonly pool: pg.Pool; readonly schema: string }
@@ -49,7 +54,7 @@ export async function whileLeading(options: Leadership): Promise<void> {
 
 /** One term. `true` when this process came to lead. */
 async function leadOnce(options: Leadership): Promise<boolean> {
-  const { key, log, signal, task, tick } = options;
+  const { key, log, signal, task, tick, silenceMs = SILENCE_MS } = options;
   const { pool, schema } = 'ledger' in options ? options.ledger : options;
   const lost = new AbortController();
   const client = await connect(configOf(pool, key), (error) => {
@@ -59,6 +64,7 @@ async function leadOnce(options: Leadership): Promise<boolean> {
   client.on('end', () => lost.abort());
   const either = AbortSignal.any([signal, lost.signal]);
   try {
+    await client.query(`select set_config('idle_session_timeout', $1, false)`, [`${silenceMs}ms`]); // L2
     while (!(await isOurs(client, `${schema}.${key}`))) {
       tick?.();
       await sleep(ASK_EVERY_MS, either);
