@@ -4,8 +4,8 @@ import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { FactTooLarge } from './errors.ts';
 
-/** D10: facts are small. */
-export const MAX_FACT_BYTES = 64 * 1024;
+/** D10: facts are small. A fact's data and what it travels with. */
+export const MAX_MESSAGE_BYTES = 64 * 1024;
 
 /** For those who look at the bus with other tools; the body alone is what we read. */
 export const HEADERS = {
@@ -30,7 +30,7 @@ export interface EncodedFact {
 export function encodeFact(fact: RecordedFact): EncodedFact {
   const body = JSON.stringify(fact);
   const bytes = Buffer.byteLength(body);
-  if (bytes > MAX_FACT_BYTES) throw new FactTooLarge(fact, bytes, MAX_FACT_BYTES);
+  if (bytes > MAX_MESSAGE_BYTES) throw new FactTooLarge(fact, bytes, MAX_MESSAGE_BYTES);
   const hdrs = headers();
   hdrs.set(HEADERS.type, fact.type);
   hdrs.set(HEADERS.version, String(fact.version));

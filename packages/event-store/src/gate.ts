@@ -89,7 +89,9 @@ export function toStore<F extends Fact>(
 function small<Value>(type: string, data: Value): Value {
   const bytes = Buffer.byteLength(JSON.stringify(data));
   if (bytes > MAX_FACT_BYTES)
-    throw new Refusal('too-large', `too much to keep: ${type} of ${bytes} bytes, at most ${MAX_FACT_BYTES}`);
+    throw new Refusal('too-large', 'request too large', {
+      cause: new RangeError(`${type} of ${bytes} bytes, at most ${MAX_FACT_BYTES}`),
+    });
   return data;
 }
 
