@@ -12,4 +12,5 @@ export { scenario } from './scenario.ts';
 export { freePort, Missing, temporaryDir, testLog } from './servers.ts';
 export { type SignedAnswer, type SignedRequest, signedRequest } from './signed-request.ts';
 export { type NewWorkspace, type RegistryAsk, StandInRegistry, type StandInRegistryOptions } from './stand-in-registry.ts';
+export { Surroundings, type SurroundingsOptions } from './surroundings.ts';
 export { type WaitOptions, waitFor } from './wait-for.ts';

@@ -17,12 +17,14 @@ import {
   type WorkspaceFact,
   type WorkspaceId,
 } from '@molecule/contracts';
-import type { Log } from '@molecule/service';
+import { type Clock, type Log, systemClock } from '@molecule/service';
 import { type CreatedData, createdData, recordedFact, registered } from './facts.ts';
 
 export interface StandInRegistryOptions {
   readonly bus: Bus;
   readonly log: Log;
+  /** When facts are recorded; default: the system's. */
+  readonly clock?: Clock;
   /** The directory's own. */
   readonly applyFact: (entry: DirectoryEntry | undefined, fact: RecordedWorkspaceFact) => DirectoryEntry;
 }
@@ -47,12 +49,14 @@ export class StandInRegistry {
   /** Called before a page is answered. */
   beforePage: () => Promise<void> = async () => {};
   readonly #applyFact: StandInRegistryOptions['applyFact'];
+  readonly #clock: Clock;
   readonly #publish: (facts: readonly AnyRecordedFact[]) => Promise<void>;
   readonly #requests: RequestServer;
   readonly #stopping = new AbortController();
 
-  constructor({ bus, log, applyFact }: StandInRegistryOptions) {
+  constructor({ bus, log, clock = systemClock, applyFact }: StandInRegistryOptions) {
     this.#applyFact = applyFact;
+    this.#clock = clock;
     this.#publish = publishFacts(bus, log, this.#stopping.signal);
     this.#requests = new RequestServer(bus, 'registry', log);
   }
@@ -93,7 +97,11 @@ export class StandInRegistry {
   /** Decides what happens to a workspace, in order; nobody has heard of it yet. Returns the facts as they were recorded. */
   decide(workspaceId: string, ...facts: WorkspaceFact[]): RecordedWorkspaceFact[] {
     return facts.map((fact) => {
-      const recorded: RecordedWorkspaceFact = recordedFact(fact, { workspaceId, version: this.version(workspaceId) + 1 });
+      const recorded: RecordedWorkspaceFact = recordedFact(fact, {
+        workspaceId,
+        version: this.version(workspaceId) + 1,
+        recordedAt: this.#clock.now(),
+      });
       this.entries.set(workspaceId, this.#applyFact(this.entries.get(workspaceId), recorded));
       return recorded;
     });

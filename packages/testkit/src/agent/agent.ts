@@ -20,6 +20,7 @@ export interface Received {
   readonly messageId: string | undefined;
   /** The text parts, joined. */
   readonly text: string;
+  readonly path: string;
   readonly headers: IncomingMessage['headers'];
   /** As it came, also when it is not JSON. */
   readonly body: string;
@@ -158,6 +159,7 @@ export class Agent {
     const about: Received = {
       order: this.received.length + 1,
       at: Date.now(),
+      path: request.url ?? '',
       headers: request.headers,
       body,
       outcome: 'waiting',
