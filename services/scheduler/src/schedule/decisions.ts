@@ -1,4 +1,8 @@
-/** What may become of a schedule (spec 2 §6.4–6.6). Each decision may be repeated: what is so already is answered with nothing. */
+/**
+ * What may become of a schedule (spec 2 §6.4–6.6). Each decision may be repeated: what is so already is answered with nothing.
+ *
+ *   I7. A due instant that was claimed ends exactly once: fired, skipped, or with the schedule itself, whose deletion ends it.
+ */
 import { Refusal, type ScheduleFact, type Timestamp } from '@molecule/contracts';
 import { emptyRunsAfter, type Identity, type Schedule } from './schedule.ts';
 
@@ -17,6 +21,7 @@ export const create =
   (schedule) =>
     schedule.status === 'absent' ? [{ type: 'schedule.created', data }] : [];
 
+/** An occurrence in progress ends with it: its worker finds nothing to hold any more, sends nothing, and has nothing to say. */
 export const remove: Decision = (schedule) => {
   if (schedule.status === 'absent' || schedule.status === 'deleted') throw new Refusal('not-found', 'schedule not found');
   return [{ type: 'schedule.deleted', data: schedule.about }];
@@ -83,6 +88,17 @@ export const skipBusy =
     return [{ type: 'schedule.skipped', data: { ...schedule.about, dueAt, reason: 'busy', activeTasks, ranAt, nextRunAt } }];
   };
 
+/** It was disabled while it waited for room: nothing is sent any more, and nobody is told (it only advances). */
+export const skipDisabled =
+  (ending: Ending): Decision =>
+  (schedule) => {
+    if (!holds(schedule, ending)) return [];
+    const { dueAt, ranAt, nextRunAt } = ending;
+    return [
+      { type: 'schedule.skipped', data: { ...schedule.about, dueAt, reason: 'disabled', activeTasks: 0, ranAt, nextRunAt } },
+    ];
+  };
+
 /** The runtime fires its own schedules: this one only advances (spec 2 §6.4). */
 export const leaveToRuntime =
   ({ now, nextRunAt }: { readonly now: Timestamp; readonly nextRunAt: Timestamp }): Decision =>
@@ -102,5 +118,6 @@ type Running = Extract<Schedule, { status: 'running' }>;
 
 const isAlive = (schedule: Schedule): schedule is Alive => schedule.status === 'waiting' || schedule.status === 'running';
 
-const holds = (schedule: Schedule, { worker, dueAt }: Ending): schedule is Running =>
+/** Whether this worker still holds this occurrence. */
+export const holds = (schedule: Schedule, { worker, dueAt }: Pick<Ending, 'worker' | 'dueAt'>): schedule is Running =>
   schedule.status === 'running' && schedule.occurrence.worker === worker && schedule.occurrence.dueAt === dueAt;

@@ -18,6 +18,11 @@ const NewSchedule = z.object({
   enabled: orAbsent(z.boolean()),
 });
 
+/** What is kept in every row and told in every fact stays small; only a prompt may be as long as the body. */
+const MAX_NAME_BYTES = 255;
+const MAX_CRON_LENGTH = 255;
+const MAX_TIMEZONE_LENGTH = 100;
+
 const missing = () => new Refusal('invalid', 'cron_expr and prompt are required');
 const notFound = () => new Refusal('not-found', 'schedule not found');
 
@@ -31,6 +36,11 @@ export const scheduleRoutes = ({ ledger, directory, clock, newId, log }: Parts) 
 
     .post('/workspaces/:id/schedules', auth.workspace, body(NewSchedule, missing), async (c) => {
       const { name = '', cron_expr, timezone, prompt, enabled = true } = c.req.valid('json');
+      const fits =
+        Buffer.byteLength(name) <= MAX_NAME_BYTES &&
+        cron_expr.length <= MAX_CRON_LENGTH &&
+        (timezone ?? '').length <= MAX_TIMEZONE_LENGTH;
+      if (!fits) throw new Refusal('invalid', 'invalid request body');
       const zone = timezone === undefined || timezone === '' ? 'UTC' : timezone;
       const now = clock.now();
       const nextRunAt = readCron(cron_expr, zone, now).next(now).toISOString();

@@ -17,7 +17,7 @@ export interface Identity {
   readonly name: string;
 }
 
-/** One due instant that a worker has taken on and that has not ended yet. */
+/** One due instant that a worker has taken on and that has not ended yet. A deleted schedule has none: the deletion ended it (I7). */
 export interface Occurrence {
   readonly dueAt: Timestamp;
   /** The name under which the message is sent, whoever sends it, however often: the proxy dispatches it once. */

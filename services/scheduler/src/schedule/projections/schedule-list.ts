@@ -72,7 +72,7 @@ export const scheduleList: Projection<Tables, ScheduleFact> = {
       }
       case 'schedule.skipped': {
         const { reason, activeTasks, ranAt, nextRunAt } = fact.data;
-        // A native scheduler's skip only advances (spec 2 §6.4); a busy one counts as a run (§6.6).
+        // A native scheduler's skip only advances (spec 2 §6.4), as a disabled one does; a busy one counts as a run (§6.6).
         if (reason !== 'busy') return change({ ...free, next_run_at: new Date(nextRunAt) });
         return db
           .updateTable('schedule_list')
@@ -161,8 +161,8 @@ export const dueSchedules = (db: Kysely<Tables>, now: Date, limit: number): Prom
     .limit(limit)
     .execute();
 
-/** What is held by workers that are dead by the database's clock. */
-export const abandonedOccurrences = (db: Kysely<Tables>): Promise<DueSchedule[]> =>
+/** What is held by workers that are dead by the database's clock, or by `worker` itself, who knows what of it is under way. */
+export const strandedOccurrences = (db: Kysely<Tables>, worker: string): Promise<DueSchedule[]> =>
   occurrences(db)
     .where('worker', 'is not', null)
     .where((row) =>
@@ -172,6 +172,7 @@ export const abandonedOccurrences = (db: Kysely<Tables>): Promise<DueSchedule[]>
             .selectFrom('workers')
             .select('workers.worker')
             .whereRef('workers.worker', '=', 'schedule_list.worker')
+            .where('workers.worker', '!=', worker)
             .where('alive_until', '>', sql<Date>`now()`),
         ),
       ),
