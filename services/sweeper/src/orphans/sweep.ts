@@ -1,4 +1,9 @@
-/** Finds what runs for nobody, and has it reaped: observe, plan, apply. A failure anywhere ends the pass; the next one looks again. */
+/**
+ * Finds what runs for nobody, and has it reaped: observe, plan, apply. A failure anywhere ends the pass; the next one looks again.
+ *
+ *   O1. What was found is said once, however often it is seen, by however many replicas, before and after a restart: what is found
+ *       and not reaped is not found again, and what is known by when it was made is not found again after it was reaped either.
+ */
 import { ask as askService } from '@molecule/bus';
 import { ask, type ManagedResource, type SweepFact } from '@molecule/contracts';
 import { orphan } from '../finding/finding.ts';
@@ -33,17 +38,17 @@ export class OrphanSweep {
       rows.push(...(await askService(bus, ask.registry.rows, { prefixes })).rows);
     }
     const reaps = planReaps(asked, rows, { now, graceMs: this.#graceMs, firstSeen: this.#firstSeen });
-    for (const reap of reaps) await this.#apply(reap, backend);
+    const made = new Map(asked.map(({ prefix, createdAt }) => [prefix, createdAt]));
+    for (const reap of reaps) await this.#apply(reap, backend, made.get(reap.prefix) ?? `${this.#firstSeen.get(reap.prefix)}`);
   }
 
   /** I8: each act is logged with its evidence, before and after. */
-  async #apply(reap: Reap, backend: 'docker' | 'process'): Promise<void> {
-    const { bus, ledger, clock, log } = this.#parts;
+  async #apply(reap: Reap, backend: 'docker' | 'process', which: string): Promise<void> {
+    const { bus, ledger, log } = this.#parts;
     const found = { ...reap, backend };
-    const sighting = this.#firstSeen.get(reap.prefix) ?? clock.now().getTime();
-    await ledger.transact(orphan, { id: reap.prefix, commandId: `found-${sighting}` }, (): readonly SweepFact[] => [
-      { type: 'orphan.found', data: found },
-    ]);
+    await ledger.transact(orphan, { id: reap.prefix, commandId: `found-${which}` }, ({ status }): readonly SweepFact[] =>
+      status === 'found' ? [] : [{ type: 'orphan.found', data: found }],
+    );
     log.warn(found, 'an orphan was found');
     const { outcome, volumeRemoved } = await askService(
       bus,
@@ -55,9 +60,9 @@ export class OrphanSweep {
       log.warn({ ...found, outcome }, 'an orphan could not be stopped; the next pass tries again');
       return;
     }
-    await ledger.transact(orphan, { id: reap.prefix, commandId: `reaped-${sighting}` }, (): readonly SweepFact[] => [
-      { type: 'orphan.reaped', data: { ...found, volumeRemoved } },
-    ]);
+    await ledger.transact(orphan, { id: reap.prefix, commandId: `reaped-${which}` }, ({ status }): readonly SweepFact[] =>
+      status === 'found' ? [{ type: 'orphan.reaped', data: { ...found, volumeRemoved } }] : [],
+    );
     log.warn({ ...found, volumeRemoved }, 'an orphan was reaped');
     this.#firstSeen.delete(reap.prefix);
   }
