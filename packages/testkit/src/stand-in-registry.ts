@@ -50,7 +50,7 @@ export class StandInRegistry {
   beforePage: () => Promise<void> = async () => {};
   readonly #applyFact: StandInRegistryOptions['applyFact'];
   readonly #clock: Clock;
-  readonly #publish: (facts: readonly AnyRecordedFact[]) => Promise<void>;
+  readonly #publish: (facts: readonly AnyRecordedFact[]) => Promise<unknown>;
   readonly #requests: RequestServer;
   readonly #stopping = new AbortController();
 
