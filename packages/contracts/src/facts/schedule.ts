@@ -39,8 +39,8 @@ export const scheduleFacts = defineFacts({
   'schedule.skipped': {
     schema: About.extend({
       dueAt: Timestamp,
-      /** `busy` counts as a run and is told to the canvas; `native-scheduler` only advances (spec 2 §6.4, §6.6). */
-      reason: z.enum(['busy', 'native-scheduler']),
+      /** `busy` counts as a run and is told to the canvas; `native-scheduler` and `disabled` only advance (spec 2 §6.4, §6.6). */
+      reason: z.enum(['busy', 'native-scheduler', 'disabled']),
       activeTasks: z.number().int(),
       ranAt: Timestamp,
       nextRunAt: Timestamp,
