@@ -10,19 +10,13 @@
  *       said that it is there, is applied before `open` resolves.
  */
 import { ask, type Bus, type Following, followFacts } from '@molecule/bus';
-import {
-  type AnyRecordedFact,
-  ask as asks,
-  type DirectoryEntry,
-  isWorkspaceId,
-  type ServiceName,
-  STREAMS,
-} from '@molecule/contracts';
+import { type AnyRecordedFact, ask as asks, type DirectoryEntry, isWorkspaceId, type ServiceName } from '@molecule/contracts';
 import { backoff, type Clock, type Log, sleep } from '@molecule/service';
 import { applyFact, isWorkspaceFact } from './apply-fact.ts';
 import { canCommunicate } from './can-communicate.ts';
 import { Entries, type TokenOwner } from './entries.ts';
 import { readPages } from './pages.ts';
+import { Proof } from './proof.ts';
 import { Witness } from './witness.ts';
 
 export interface DirectoryOptions {
@@ -43,7 +37,6 @@ export type FactListener = (fact: AnyRecordedFact) => void;
 const MAX_BUFFERED = 50_000;
 /** Facts of one workspace kept while its hole is closed; beyond, they are applied as they are. */
 const MAX_HELD = 10_000;
-const SYNC_MS = 2_000;
 const retryMs = backoff({ firstMs: 100, lastMs: 2_000 });
 
 export class Directory {
@@ -55,6 +48,7 @@ export class Directory {
   readonly #onChange: ChangeListener[] = [];
   readonly #onFact: FactListener[] = [];
   readonly #onGap: (() => void)[] = [];
+  readonly #onReread: (() => void)[] = [];
   /** Facts of workspaces whose hole is being closed. */
   readonly #held = new Map<string, AnyRecordedFact[]>();
   readonly #resolving = new Map<string, Promise<DirectoryEntry | undefined>>();
@@ -63,6 +57,9 @@ export class Directory {
   #buffer: AnyRecordedFact[] | undefined = [];
   #overflowed = false;
   #reloading: Promise<void> | undefined;
+  /** Facts were missed since the pages began to be read. */
+  #again = false;
+  #proof: Proof | undefined;
   #ready = false;
 
   private constructor(bus: Bus, { service, instance, log, clock, tick }: DirectoryOptions) {
@@ -97,6 +94,11 @@ export class Directory {
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** Whether facts arrive: if not for a while, a token may have been revoked unheard, and barriers soon stop waiting for us. */
+  get current(): boolean {
+    return this.#ready && this.#proof?.holds === true;
   }
 
   get size(): number {
@@ -165,9 +167,15 @@ export class Directory {
     this.#onGap.push(listener);
   }
 
+  /** Called when facts had been missed, and everything was read again. */
+  onReread(listener: () => void): void {
+    this.#onReread.push(listener);
+  }
+
   healthy(): { ok: boolean; detail: string } {
     if (!this.#ready) return { ok: false, detail: 'reading the directory' };
-    if (!this.#bus.connected || this.#following?.alive !== true) return { ok: false, detail: 'facts do not arrive' };
+    if (!this.#bus.connected || this.#following?.alive !== true || !this.current)
+      return { ok: false, detail: 'facts do not arrive' };
     if (this.#reloading) return { ok: false, detail: 'facts were missed; reading the directory again' };
     return { ok: true, detail: `${this.#entries.size} workspaces` };
   }
@@ -196,23 +204,17 @@ export class Directory {
     this.#buffer = undefined;
     for (const fact of buffered) this.#take(fact);
     await this.#witness.start();
-    await this.#synchronise();
+    this.#proof = new Proof(this.#bus, {
+      log: this.#log,
+      signal,
+      following: this.#following,
+      missing: () => this.#reloading !== undefined,
+    });
+    await this.#proof.renew(); // Y4: whoever was answered before we could be waited for, is in FACTS by now
     signal.throwIfAborted();
     this.#ready = true;
+    void this.#proof.keep();
     this.#log.info({ workspaces: this.#entries.size }, 'the directory is complete');
-  }
-
-  /** Y4: whoever was answered before we could be waited for, is in FACTS by now. */
-  async #synchronise(): Promise<void> {
-    const { signal } = this.#stopping;
-    const until = performance.now() + SYNC_MS;
-    try {
-      const { state } = await this.#bus.jsm.streams.info(STREAMS.facts);
-      while (!signal.aborted && performance.now() < until && (this.#following?.sequence ?? 0) < state.last_seq)
-        await sleep(2, signal);
-    } catch (error) {
-      this.#log.warn({ err: error }, 'the end of the facts is not known; going on');
-    }
   }
 
   #hear(fact: AnyRecordedFact): void {
@@ -230,13 +232,23 @@ export class Directory {
       return;
     }
     for (const listener of this.#onGap) this.#guard(listener);
-    this.#reloading ??= this.#readPages()
-      .catch((error: unknown) => {
-        if (!this.#stopping.signal.aborted) this.#log.error({ err: error }, 'the directory could not be read again');
-      })
-      .finally(() => {
-        this.#reloading = undefined;
-      });
+    this.#again = true;
+    this.#reloading ??= this.#reload();
+  }
+
+  /** Y2. A page that was read before the last hole may lack what fell into it. */
+  async #reload(): Promise<void> {
+    try {
+      while (this.#again) {
+        this.#again = false;
+        await this.#readPages();
+      }
+      this.#reloading = undefined;
+      for (const listener of this.#onReread) this.#guard(listener);
+    } catch (error) {
+      this.#reloading = undefined;
+      if (!this.#stopping.signal.aborted) this.#log.error({ err: error }, 'the directory could not be read again');
+    }
   }
 
   #take(fact: AnyRecordedFact): void {

@@ -4,3 +4,4 @@ export { Barrier } from './barrier.ts';
 export { canCommunicate, MAX_HOPS, type ParentLookup } from './can-communicate.ts';
 export { type ChangeListener, Directory, type DirectoryOptions, type FactListener } from './directory.ts';
 export type { TokenOwner } from './entries.ts';
+export { TRUSTED_FOR_MS } from './proof.ts';
