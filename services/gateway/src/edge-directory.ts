@@ -1,6 +1,7 @@
 /**
  * The gateway's directory, as far as it is there. The edge listens before the registry has told its workspaces, and stays up while
- * it cannot; until then, and while facts are known to be missing, nothing that a token decides is decided (I9).
+ * it cannot; until then, while facts are known to be missing, and once it is no longer sure that facts arrive, nothing that a
+ * token decides is decided (I9). It is sure of that again by itself.
  */
 import type { AnyRecordedFact, DirectoryEntry } from '@molecule/contracts';
 import type { Directory, TokenOwner } from '@molecule/directory';
@@ -11,6 +12,7 @@ export class EdgeDirectory implements TokenBook {
   #gap = false;
   readonly #opened = Promise.withResolvers<void>();
   readonly #listeners: ((fact: AnyRecordedFact) => void)[] = [];
+  readonly #onReread: (() => void)[] = [];
 
   /** Resolves when the first directory is there. */
   get opened(): Promise<void> {
@@ -23,8 +25,10 @@ export class EdgeDirectory implements TokenBook {
     directory.onGap(() => {
       this.#gap = true;
     });
+    for (const listener of this.#onReread) directory.onReread(listener);
     this.#directory = directory;
     this.#gap = false;
+    for (const listener of this.#onReread) listener();
     this.#opened.resolve();
   }
 
@@ -37,10 +41,15 @@ export class EdgeDirectory implements TokenBook {
     this.#listeners.push(listener);
   }
 
+  /** Called when facts were missed and everything was read again, also by a new directory. To be said before one is attached. */
+  onReread(listener: () => void): void {
+    this.#onReread.push(listener);
+  }
+
   get ready(): boolean {
     if (this.#directory === undefined) return false;
     if (this.#gap && this.#directory.healthy().ok) this.#gap = false;
-    return this.#directory.ready && !this.#gap;
+    return this.#directory.current && !this.#gap;
   }
 
   healthy(): { ok: boolean; detail: string } {

@@ -24,7 +24,7 @@ import { gatewayRoutes } from './routes.ts';
 import { isSocketRequest, SocketDoor } from './ws/door.ts';
 import { Fanout } from './ws/fanout.ts';
 import { LiveGate } from './ws/live-gate.ts';
-import { showFact, showLive } from './ws/stream.ts';
+import { judgeSockets, showFact, showLive } from './ws/stream.ts';
 
 /** The services that run in this process: their requests are handed over, not sent. */
 export type LocalListeners = Partial<Record<ServiceName, Listener>>;
@@ -76,6 +76,7 @@ export async function createGateway(
   );
   edgeMetrics.liveHeld = () => gate.held;
   directory.onFact(showFact({ fanout, gate, tokens: directory }));
+  directory.onReread(() => judgeSockets(fanout, directory));
   await scope.open(
     () => followLive(bus, { log, wanted: () => fanout.size > 0, onEvent: (event) => gate.hear(event) }),
     (open) => open.stop(),

@@ -3,7 +3,7 @@
  *
  *   S1. Who may not come in hears so over HTTP, before the upgrade.
  *   S2. What a client sends is read and thrown away; what it does wrong ends its own connection and nothing else.
- *   S3. A workspace whose token ends, ends its sockets.
+ *   S3. A workspace whose token ends, ends its sockets; so do its first token and its removal those that came in without one.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';

@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { LivePublisher } from '@molecule/bus';
-import { type ScheduleFact, ScheduleId, WorkspaceId } from '@molecule/contracts';
+import { type ScheduleFact, ScheduleId, STREAMS, WorkspaceId } from '@molecule/contracts';
 import { recordedFact, removed, waitFor } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { Line } from '../testing/line.ts';
 import { moved, status } from '../testing/registry.ts';
 import { bearer, call, type Gateway, it } from '../testing/world.ts';
 
@@ -181,6 +182,38 @@ describe('how it ends', () => {
     expect(await second.closed).toBe(1008);
     expect(names(second)).toContain('WORKSPACE_REMOVED');
     expect((await call(gateway, '/health')).status).toBe(200);
+  });
+
+  it('for who came without a token: with the first token of its workspace, or the removal', async ({ world }) => {
+    const [first, second] = [await world.registry.enrol({ token: false }), await world.registry.enrol({ token: false })];
+    const gateway = await world.gateway();
+    const enrolled = await listenTo(gateway, { 'X-Workspace-ID': first.id });
+    const gone = await listenTo(gateway, { 'X-Workspace-ID': second.id });
+    await world.registry.issue(first.id);
+    expect(await enrolled.closed).toBe(1008);
+    await world.registry.say(second.id, removed);
+    expect(await gone.closed).toBe(1008);
+    expect(names(gone)).toContain('WORKSPACE_REMOVED');
+  });
+
+  it('also when the end of the token was missed and read again', async ({ world, bus, natsUrl }) => {
+    const [mine, kept] = [await world.registry.enrol(), await world.registry.enrol()];
+    const tokenless = await world.registry.enrol({ token: false });
+    const line = new Line(natsUrl);
+    const gateway = await world.gateway({ NATS_URL: await line.open() });
+    const over = await listenTo(gateway, { 'X-Workspace-ID': mine.id, ...bearer(mine.token) });
+    const stays = await listenTo(gateway, { 'X-Workspace-ID': kept.id, ...bearer(kept.token) });
+    const gone = await listenTo(gateway, { 'X-Workspace-ID': tokenless.id });
+    const { config } = await bus.jsm.streams.info(STREAMS.facts);
+    await bus.jsm.streams.delete(STREAMS.facts);
+    for (const { tokenId } of world.registry.entries.get(mine.id)?.tokens ?? [])
+      world.registry.decide(mine.id, { type: 'token.revoked', data: { tokenId, by: 'api' } });
+    world.registry.decide(tokenless.id, removed);
+    await bus.jsm.streams.add(config);
+    line.drop();
+    expect(await over.closed).toBe(1008);
+    expect(await gone.closed).toBe(1008);
+    expect(stays.socket.readyState).toBe(WebSocket.OPEN);
   });
 
   it('with a goodbye to everybody when the gateway stops', async ({ world }) => {
