@@ -42,7 +42,7 @@ interface Beaten {
 /** One statement's worth. */
 const BATCH = 1_000;
 
-/** Stores vitals, one statement per thousand. */
+/** Stores vitals, one statement per thousand. What was stored of a later beat stays: a leader may learn late that it is none. */
 export async function saveVitals(db: Kysely<Tables>, members: Iterable<Beaten>): Promise<void> {
   const entries = [...members].flatMap(({ id, vitals }) => (vitals === null ? [] : [{ id, vitals }]));
   for (let start = 0; start < entries.length; start += BATCH) {
@@ -65,6 +65,7 @@ export async function saveVitals(db: Kysely<Tables>, members: Iterable<Beaten>):
         last_beat_at = excluded.last_beat_at, active_tasks = excluded.active_tasks, error_rate = excluded.error_rate,
         sample_error = excluded.sample_error, uptime_seconds = excluded.uptime_seconds, current_task = excluded.current_task,
         monthly_spend = excluded.monthly_spend
+      where excluded.last_beat_at >= workspace_vitals.last_beat_at
     `.execute(db);
   }
 }
