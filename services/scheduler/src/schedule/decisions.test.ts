@@ -96,6 +96,19 @@ describe('ending a run', () => {
       }));
 });
 
+describe('an occurrence that waited until its schedule was disabled', () => {
+  it('is skipped, by who holds it', () => {
+    const disabled: ScheduleFact = { type: 'schedule.disabled', data: { ...about, reason: 'workspace-removed' } };
+    given(created(), due('a'), disabled)
+      .when(decisions.skipDisabled(ending))
+      .then({
+        type: 'schedule.skipped',
+        data: { ...about, dueAt: nine, reason: 'disabled', activeTasks: 0, ranAt: nine, nextRunAt: ten },
+      });
+    given(created(), due('b'), disabled).when(decisions.skipDisabled(ending)).thenNothing();
+  });
+});
+
 describe('leaving it to a runtime that has its own scheduler', () => {
   it('only advances', () =>
     given(created())
@@ -121,6 +134,15 @@ describe('taking over from a dead worker', () => {
 
 describe('removing', () => {
   it('deletes', () => given(created()).when(decisions.remove).then({ type: 'schedule.deleted', data: about }));
+  it('ends the occurrence in progress: its worker has nothing to say any more (I7)', () => {
+    const deleted: ScheduleFact = { type: 'schedule.deleted', data: about };
+    given(created(), due('a')).when(decisions.remove).then(deleted);
+    const gone = given(created(), due('a'), deleted);
+    gone.when(decisions.fire({ ...ending, error: '', empty: false })).thenNothing();
+    gone.when(decisions.skipBusy({ ...ending, activeTasks: 1 })).thenNothing();
+    gone.when(decisions.skipDisabled(ending)).thenNothing();
+    gone.when(decisions.takeOver('a', 'b')).thenNothing();
+  });
   it('disables with its workspace, once', () => {
     const disabled: ScheduleFact = { type: 'schedule.disabled', data: { ...about, reason: 'workspace-removed' } };
     given(created()).when(decisions.disableForRemoval).then(disabled);
@@ -129,9 +151,9 @@ describe('removing', () => {
 });
 
 describe('whatever workers do, and whenever', () => {
-  it('ends each due instant once, or still holds it (I7)', () => {
+  it('ends each due instant once, with the schedule at the latest, or still holds it (I7)', () => {
     const step = fc.record({
-      act: fc.constantFrom('claim', 'takeOver', 'fire', 'skip', 'native'),
+      act: fc.constantFrom('claim', 'claim', 'takeOver', 'fire', 'skip', 'skipDisabled', 'native', 'disable', 'remove'),
       worker: fc.constantFrom('a', 'b'),
       minutesLater: fc.integer({ min: 0, max: 90 }),
     });
@@ -150,7 +172,10 @@ describe('whatever workers do, and whenever', () => {
             takeOver: decisions.takeOver(worker === 'a' ? 'b' : 'a', worker),
             fire: decisions.fire({ ...ending, error: '', empty: false }),
             skip: decisions.skipBusy({ ...ending, activeTasks: 1 }),
+            skipDisabled: decisions.skipDisabled(ending),
             native: decisions.leaveToRuntime({ now, nextRunAt }),
+            disable: decisions.disableForRemoval,
+            remove: state.status === 'deleted' ? () => [] : decisions.remove,
           }[act];
           facts.push(...decide(state));
         }
@@ -160,6 +185,15 @@ describe('whatever workers do, and whenever', () => {
         expect(new Set(ended).size).toBe(ended.length);
 
         const state = replay(schedule.fold, facts);
+        // The deletion is the last word, and what was in progress ended with it.
+        const deletedAt = facts.findIndex(({ type }) => type === 'schedule.deleted');
+        if (deletedAt !== -1) {
+          expect(deletedAt).toBe(facts.length - 1);
+          expect(state).toEqual({ status: 'deleted' });
+          const before = replay(schedule.fold, facts.slice(0, -1));
+          if (before.status === 'running') ended.push(before.occurrence.dueAt);
+          expect(new Set(ended).size).toBe(ended.length);
+        }
         const held = state.status === 'running' ? [state.occurrence.dueAt] : [];
         for (const claimed of instantsOf('schedule.due')) expect([...ended, ...held]).toContain(claimed);
       }),
