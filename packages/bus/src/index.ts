@@ -7,9 +7,10 @@ export { type ConsumeFactsOptions, consumeFacts, consumerLag, type DeliveredFact
 export { AskNoResponder, AskRefused, AskTimeout, FactTooLarge, isBusUnavailable, StreamCannotChange } from './errors.ts';
 export { ServerTooOld } from './features.ts';
 export { type FollowFactsOptions, type Following, followFacts } from './follow.ts';
+export { heardAt } from './heard-at.ts';
 export { followLive, LivePublisher } from './live.ts';
 export { exposeBusCounts, exposeCounter, type Metrics } from './metrics.ts';
 export { listParked, type Parked, park, redriveParked } from './parked.ts';
 export { publishFacts } from './publish.ts';
 export { type Handler, RequestServer } from './requests.ts';
-export { type EnsureStreamsOptions, ensureStreams, type StreamLimits } from './streams.ts';
+export { type EnsureStreamsOptions, ensureStreams, type FactsMark, factsMark, type StreamLimits } from './streams.ts';

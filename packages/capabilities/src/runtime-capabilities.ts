@@ -3,7 +3,7 @@
  * It survives a restart, because the beats it starts with are those the bus kept. Register and a lapsed lease clear what
  * was declared; a removed workspace is forgotten.
  */
-import type { BeatFeed } from '@molecule/bus';
+import { type BeatFeed, heardAt } from '@molecule/bus';
 import type { AnyRecordedFact, Capability, CapabilitySet, DirectoryEntry } from '@molecule/contracts';
 import type { Clock } from '@molecule/service';
 import { applyBeat, type RuntimeState, withDeclarations, withoutDeclarations } from './runtime-state.ts';
@@ -39,10 +39,14 @@ export class RuntimeCapabilities {
       else if (type === 'workspace.registered') this.#clear(workspaceId);
     });
     beats.onBeat(
-      (beat, { outdated = false }) => {
+      (beat, how) => {
         if (directory.get(beat.workspaceId)?.status === 'removed') return;
         const state = this.#states.get(beat.workspaceId);
-        this.#states.set(beat.workspaceId, outdated && state ? withDeclarations(state, beat) : applyBeat(state, beat, leaseMs));
+        const next =
+          how.outdated && state
+            ? withDeclarations(state, beat)
+            : applyBeat(state, beat, { leaseMs, at: heardAt(beat, how, clock) });
+        this.#states.set(beat.workspaceId, next);
       },
       { outdated: true },
     );

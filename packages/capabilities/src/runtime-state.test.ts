@@ -1,12 +1,14 @@
 import { type Beat, Capability } from '@molecule/contracts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyBeat, type RuntimeState, withDeclarations, withoutDeclarations } from './runtime-state.ts';
+import { applyBeat as apply, type RuntimeState, withDeclarations, withoutDeclarations } from './runtime-state.ts';
 import { aBeat } from './test-beats.ts';
 
 const LEASE_MS = 180_000;
+/** Heard when the gateway says. */
+const applyBeat = (state: RuntimeState | undefined, beat: Beat) => apply(state, beat, { leaseMs: LEASE_MS, at: beat.receivedAt });
 const fold = (beats: readonly Beat[]) =>
-  beats.reduce<RuntimeState | undefined>((state, beat) => applyBeat(state, beat, LEASE_MS), undefined);
+  beats.reduce<RuntimeState | undefined>((state, beat) => applyBeat(state, beat), undefined);
 
 describe('what is known of a runtime', () => {
   it('is what its last full beat declared', () => {

@@ -10,7 +10,7 @@
 import { type Beat, type CapabilitySet, capabilitySet } from '@molecule/contracts';
 
 export interface RuntimeState {
-  /** Milliseconds since the epoch, as the gateways tell it; never goes back. */
+  /** Milliseconds since the epoch, by the reader's clock; never goes back. */
   readonly lastBeatAt: number;
   readonly activeTasks: number;
   /** US cents; the last one that was not 0 (spec 1 §3.3). 0 when none was. */
@@ -21,12 +21,19 @@ export interface RuntimeState {
   readonly idleTimeoutMs?: number;
 }
 
-/** Beats are applied in the order they come; `leaseMs` is how long what was declared holds without one. */
-export function applyBeat(state: RuntimeState | undefined, beat: Beat, leaseMs = Number.POSITIVE_INFINITY): RuntimeState {
-  const lapsed = state !== undefined && beat.receivedAt - state.lastBeatAt > leaseMs; // K3
+export interface Applied {
+  /** How long what was declared holds without a beat, in milliseconds. */
+  readonly leaseMs: number;
+  /** When it was heard, in milliseconds since the epoch: by the same clock for every beat. */
+  readonly at: number;
+}
+
+/** Beats are applied in the order they come. */
+export function applyBeat(state: RuntimeState | undefined, beat: Beat, { leaseMs, at }: Applied): RuntimeState {
+  const lapsed = state !== undefined && at - state.lastBeatAt > leaseMs; // K3
   const kept = lapsed ? undefined : state;
   const figures = {
-    lastBeatAt: Math.max(beat.receivedAt, state?.lastBeatAt ?? 0),
+    lastBeatAt: Math.max(at, state?.lastBeatAt ?? 0),
     activeTasks: beat.activeTasks,
     monthlySpend: beat.monthlySpend > 0 ? beat.monthlySpend : (state?.monthlySpend ?? 0),
   };

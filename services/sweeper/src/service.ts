@@ -1,6 +1,6 @@
 /** The sweeper, opened from the bottom up: what comes later may use what came before, and is closed before it. */
 import { fileURLToPath } from 'node:url';
-import { BeatFeed } from '@molecule/bus';
+import { BeatFeed, heardAt } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
 import { Directory } from '@molecule/directory';
@@ -46,7 +46,7 @@ export async function createSweeper(config: Config, basics: Basics, scope: Scope
   const parts: Parts = { bus, ledger, directory, capabilities, clock, log };
 
   const silence = new LivenessSweep(parts, leaseMs);
-  beats.onBeat(({ workspaceId, receivedAt }) => silence.heard(workspaceId, receivedAt));
+  beats.onBeat((beat, how) => silence.heard(beat.workspaceId, heardAt(beat, how, clock)));
   const orphans = new OrphanSweep(parts, config.ORPHAN_GRACE_SECONDS * 1000);
   loops.every('liveness-monitor', Math.min(leaseMs / LOOKS_PER_LEASE, MAX_LOOK_MS), () => silence.sweep());
   loops.every('orphan-sweeper', config.SWEEP_INTERVAL_SECONDS * 1000, () => orphans.sweep(), { immediately: true });

@@ -3,6 +3,10 @@
  *
  *   I8. Nobody is reported lost because of us: after our own start, and after any time in which the bus or the gateway could not
  *       bring us beats, everybody gets one full lease again.
+ *   I9. All times are told by our own clock (limits F16): a gateway's or a database's may be an hour off, and must neither make
+ *       anybody lost nor hide a death.
+ *  I10. Who was reported and is still shown as there, is reported again after another lease: a report may have been contradicted
+ *       by what turned out to be nothing.
  */
 import { ask as askService } from '@molecule/bus';
 import { ask, type DirectoryEntry, type SweepFact, type WorkspaceStatus } from '@molecule/contracts';
@@ -17,28 +21,35 @@ export class LivenessSweep {
   readonly #parts: Parts;
   readonly #leaseMs: number;
   readonly #lastHeard = new LastHeard();
+  /** When those who were reported were heard last (I10). */
+  readonly #reported = new Map<string, number>();
   /** Milliseconds since the epoch: what came before this is no evidence. */
   #deafUntil: number;
 
   constructor(parts: Parts, leaseMs: number) {
     this.#parts = parts;
     this.#leaseMs = leaseMs;
-    this.#deafUntil = parts.clock.now().getTime();
+    const now = parts.clock.now().getTime();
+    this.#deafUntil = now;
     this.#lastHeard.seed(
       [...parts.directory.all()]
         .filter((entry) => WATCHED.has(entry.status))
-        .map((entry) => [entry.workspaceId, lastHeardOf(entry)]),
+        .map((entry) => [entry.workspaceId, Math.min(lastHeardOf(entry), now)]),
     );
     // A status that changed counts as heard: a lease begins with it.
-    parts.directory.onChange((fact, entry) => {
-      if (WATCHED.has(entry.status)) this.#lastHeard.heard(entry.workspaceId, Date.parse(fact.recordedAt));
-      else this.#lastHeard.forget(entry.workspaceId);
+    parts.directory.onChange((_fact, { workspaceId, status }) => {
+      this.#reported.delete(workspaceId);
+      if (WATCHED.has(status)) this.#lastHeard.heard(workspaceId, this.#parts.clock.now().getTime());
+      else this.#lastHeard.forget(workspaceId);
     });
   }
 
+  /** `at`: milliseconds since the epoch, by our clock. */
   heard(workspaceId: string, at: number): void {
     const status = this.#parts.directory.get(workspaceId)?.status;
-    if (status !== undefined && WATCHED.has(status)) this.#lastHeard.heard(workspaceId, at);
+    if (status === undefined || !WATCHED.has(status)) return;
+    this.#reported.delete(workspaceId);
+    this.#lastHeard.heard(workspaceId, at);
   }
 
   /** One pass: reports who has been silent for a whole lease. */
@@ -51,7 +62,7 @@ export class LivenessSweep {
     if (now - this.#deafUntil < this.#leaseMs) return;
     for (const { workspaceId, at } of this.#lastHeard.takeSilent(now - this.#leaseMs)) {
       try {
-        await this.#report(workspaceId, at);
+        await this.#report(workspaceId, at, now);
       } catch (error) {
         // Not said, so not forgotten: the next pass sees it again.
         this.#lastHeard.seed([[workspaceId, at]]);
@@ -71,16 +82,19 @@ export class LivenessSweep {
     }
   }
 
-  async #report(workspaceId: string, at: number): Promise<void> {
+  async #report(workspaceId: string, at: number, now: number): Promise<void> {
     const entry = this.#parts.directory.get(workspaceId);
     if (entry === undefined || !WATCHED.has(entry.status)) return;
     // A remote agent that never beat has no lease (spec 1 §2.5); the staleness of remote agents is another matter.
     if (entry.external && entry.lastBeatAt === null && this.#parts.capabilities.lastBeatAt(workspaceId) === undefined) return;
-    const lastHeardAt = new Date(at).toISOString();
-    const commandId = `silence-${lastHeardAt}`;
+    const silentSince = this.#reported.get(workspaceId) ?? at;
+    const lastHeardAt = new Date(silentSince).toISOString();
+    const commandId = `silence-${lastHeardAt}-${at}`;
     await this.#parts.ledger.transact(liveness, { id: workspaceId, commandId }, (): readonly SweepFact[] => [
       { type: 'liveness.lost', data: { workspaceId: entry.workspaceId, lastHeardAt, leaseSeconds: this.#leaseMs / 1000 } },
     ]);
+    this.#lastHeard.heard(workspaceId, now); // I10
+    this.#reported.set(workspaceId, silentSince);
     this.#parts.log.warn({ workspaceId, lastHeardAt }, 'nothing was heard of a workspace for a whole lease');
   }
 }
