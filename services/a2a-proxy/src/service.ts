@@ -125,6 +125,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
       waiting.add(workspaceId);
       drains.nudge(workspaceId, 'unprompted');
     },
+    onRegained: () => drains.nudgeAll(),
   });
   const { isAlive, reportDead } = new Evidence({ ledger, bus, log, clock, newId });
   const parts: Parts = {
@@ -145,8 +146,20 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     idleTimeoutMs: idle.ms,
   };
   const admissions = new Admissions(parts);
-  const mailbox = new Mailbox({ ...parts, maxDepth: config.A2A_MAILBOX_LIMIT, onWaiting: (id) => waiting.add(id) });
-  const drains: Drains = new Drains({ ...parts, admissions, waiting, holdsLease: () => workers.holdsLease(), reportDead });
+  const mailbox = new Mailbox({
+    ...parts,
+    maxDepth: config.A2A_MAILBOX_LIMIT,
+    onWaiting: (id) => waiting.add(id),
+    onGone: (id) => waiting.remove(id),
+  });
+  const drains: Drains = new Drains({
+    ...parts,
+    admissions,
+    waiting,
+    lease: () => workers.lease,
+    dropAll: (id) => mailbox.dropAll(id),
+    reportDead,
+  });
   const calls = new DirectCalls({
     ...parts,
     admissions,
@@ -162,8 +175,8 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   loops.every('lease', leaseStepMs, () => workers.renew());
   loops.every('recovery', leaseStepMs, () => workers.recover());
   chassis.addCheck('lease', () => ({
-    ok: workers.holdsLease(),
-    detail: workers.holdsLease() ? 'held' : 'could not be renewed in time',
+    ok: workers.lease.holds(),
+    detail: workers.lease.holds() ? 'held' : 'could not be renewed in time',
   }));
   await scope.open(
     () => waiting,

@@ -11,6 +11,7 @@ import type { Ledger } from '@molecule/event-store';
 import type { Clock, Log } from '@molecule/service';
 import { sql } from 'kysely';
 import type { Tables } from './database.ts';
+import { Lease } from './lease.ts';
 import { release } from './mailbox/enqueue.ts';
 import { type Envelope, INTERRUPTED, recover } from './message/decisions.ts';
 import { calls, messages } from './message/message.ts';
@@ -28,6 +29,8 @@ export interface WorkersOptions {
   readonly isDelivering: (messageId: string) => boolean;
   /** Messages wait again for that workspace. */
   readonly onRequeued: (workspaceId: string) => void;
+  /** There is a lease again, after a time without. */
+  readonly onRegained: () => void;
 }
 
 const CALLS_AT_ONCE = 200;
@@ -38,29 +41,32 @@ const ORPHAN_SECONDS = 15;
 
 export class Workers {
   readonly #options: WorkersOptions;
-  #renewedMs = Number.NEGATIVE_INFINITY;
+  #lease: Lease;
   #graceUntilMs = Number.POSITIVE_INFINITY;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#lease = new Lease(options.clock, options.leaseMs, Number.NEGATIVE_INFINITY);
   }
 
-  /** Whether the others count this process as alive. */
-  holdsLease(): boolean {
-    return this.#options.clock.monotonicMs() < this.#renewedMs + this.#options.leaseMs;
+  /** The latest one; it may have ended. */
+  get lease(): Lease {
+    return this.#lease;
   }
 
   async renew(): Promise<void> {
     const { ledger, clock, worker, leaseMs, oldestOpenMs } = this.#options;
     const asked = clock.monotonicMs();
-    const late = !this.holdsLease();
     await sql`
       insert into workers (worker, alive_until, open_since)
       values (${worker}, now() + ${leaseMs} * interval '1 millisecond', now() - ${oldestOpenMs() + MARGIN_MS} * interval '1 millisecond')
       on conflict (worker) do update set alive_until = excluded.alive_until, open_since = excluded.open_since
     `.execute(ledger.db);
-    this.#renewedMs = asked;
-    if (late) this.#graceUntilMs = clock.monotonicMs() + leaseMs; // L3
+    // What ended while we asked stays ended: the others may have acted in between.
+    if (this.#lease.holds()) return this.#lease.extend(asked);
+    this.#lease = new Lease(clock, leaseMs, asked);
+    this.#graceUntilMs = clock.monotonicMs() + leaseMs; // L3
+    this.#options.onRegained();
   }
 
   async isLive(worker: string): Promise<boolean> {
@@ -91,7 +97,7 @@ export class Workers {
   /** At a clean stop, when nothing is held any more: nobody need wait for the lease to run out. */
   async leave(): Promise<void> {
     const { ledger, worker } = this.#options;
-    this.#renewedMs = Number.NEGATIVE_INFINITY;
+    this.#lease.end();
     await sql`update workers set alive_until = now() where worker = ${worker}`.execute(ledger.db);
   }
 

@@ -5,11 +5,12 @@
  *   X2. The idle clock runs over headers and body alike, and starts anew with any event of the workspace, not with bytes:
  *       an agent that drips is cut off like a silent one.
  *   X3. No more than MAX_REPLY_BYTES are read; what comes after is not waited for.
+ *   X4. Without a lease that holds, nothing is written; a lease that ends stops what was sent under it.
  */
 import type { Clock } from '@molecule/service';
 import type { Dispatcher, Pool } from 'undici';
 import { classifyFailure, type Failure, GaveUp } from './classify.ts';
-import type { Target } from './targets.ts';
+import type { InFlight, Target } from './targets.ts';
 
 /** Spec 2 §1.10. */
 export const MAX_REPLY_BYTES = 10 * 1024 * 1024;
@@ -36,6 +37,15 @@ export interface DispatchLimits {
   readonly idleMs: number;
   /** In all; may be `Infinity`. */
   readonly limitMs: number;
+  /** Under which it may be sent and waited for, if it may not be at any time. */
+  readonly lease?: SendLease | undefined;
+}
+
+/** A right to send that may end at any time; what it holds is stopped then. */
+export interface SendLease {
+  holds(): boolean;
+  /** Stops `call` when it ends, at once if it has. Returns what lets go of it. */
+  hold(call: InFlight): () => void;
 }
 
 const HEADERS = ['content-type', 'application/json'];
@@ -51,6 +61,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #gaveUp: GaveUp | undefined;
+  #letGo: (() => void) | undefined;
   #status = 0;
   #headersAfterMs = 0;
   #chunks: Buffer[] = [];
@@ -68,6 +79,8 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     return new Promise((resolve) => {
       this.#settle = resolve;
       this.#watch();
+      this.#letGo = this.#limits.lease?.hold(this); // X4
+      if (this.#gaveUp) return;
       try {
         pool.dispatch({ path, method: 'POST', headers: HEADERS, body }, this);
       } catch (error) {
@@ -82,6 +95,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#limits.lease?.holds() === false) this.stop(); // X4: the process may have been stopped since
     if (this.#gaveUp) controller.abort(this.#gaveUp);
     else this.#controller = controller;
   }
@@ -146,6 +160,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     if (!settle) return;
     this.#settle = undefined;
     clearTimeout(this.#timer);
+    this.#letGo?.();
     this.#chunks = [];
     settle(exchange);
   }

@@ -2,7 +2,7 @@
 import type { DirectoryEntry } from '@molecule/contracts';
 import { UnresolvedName, UnsafeDestination } from '@molecule/net-guard';
 import type { Parts } from '../parts.ts';
-import { Dispatch, type Exchange } from './dispatch.ts';
+import { Dispatch, type Exchange, type SendLease } from './dispatch.ts';
 import type { Endpoint } from './endpoints.ts';
 
 export type Sent =
@@ -22,17 +22,19 @@ export interface Message {
   readonly limitMs: number;
   /** Somebody waits for the answer; else it comes from the mailbox. */
   readonly direct: boolean;
+  /** Under which it is taken out of the mailbox: `stopped` when it ends. */
+  readonly lease?: SendLease;
 }
 
 export type SenderParts = Pick<Parts, 'targets' | 'capabilities' | 'isAlive' | 'clock' | 'idleTimeoutMs'>;
 
 export const isUnsafe = (error: unknown): boolean => error instanceof UnsafeDestination && !(error instanceof UnresolvedName);
 
-export async function send(parts: SenderParts, { entry, endpoint, body, limitMs, direct }: Message): Promise<Sent> {
+export async function send(parts: SenderParts, { entry, endpoint, body, limitMs, direct, lease }: Message): Promise<Sent> {
   const { targets, capabilities, clock } = parts;
   const { workspaceId } = entry;
   const idleMs = capabilities.idleTimeoutMs(workspaceId) ?? parts.idleTimeoutMs;
-  const dispatch = new Dispatch(clock, { idleMs, limitMs }, isUnsafe);
+  const dispatch = new Dispatch(clock, { idleMs, limitMs, lease }, isUnsafe);
   const target = targets.enter(workspaceId, dispatch, dispatch.startedMs, direct);
   endpoint.inFlight++;
   let exchange: Exchange;

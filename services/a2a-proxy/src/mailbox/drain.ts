@@ -7,6 +7,8 @@
  *   D3. What is taken out is the first by priority, then arrival; what found the agent busy again is the first once more.
  *   D4. After a setback nobody asks again at once: only a beat, an answer, or a growing pause brings the next try.
  *   D5. An attempt ends in the log before the next one begins; while the database is away it is said again and again.
+ *   D6. Who takes a message out holds a lease, from before the claim until the agent has answered; when it ends, the call is cut
+ *       off and its end left to whoever takes over. Else two replicas could have the same message at the agent at once.
  */
 import { isUnavailable } from '@molecule/event-store';
 import { backoff, sleep } from '@molecule/service';
@@ -17,6 +19,7 @@ import { type Caller, limitOf } from '../call/caller.ts';
 import { errorOf, readReply, toolTraceOf } from '../call/classify.ts';
 import { type Sent, send } from '../call/sender.ts';
 import { a2aResponse } from '../call/told.ts';
+import type { Lease } from '../lease.ts';
 import { type Attempt, claim, settle } from '../message/decisions.ts';
 import { messages } from '../message/message.ts';
 import { nextWaiting, type WaitingMessage } from '../message/projections/mailbox.ts';
@@ -28,9 +31,11 @@ import type { Box, Prompt, Waiting } from './waiting.ts';
 export interface DrainParts extends Parts {
   readonly admissions: Admissions;
   readonly waiting: Waiting;
-  /** Whether this process is known to be alive by the others; if not, what it holds may be taken over. */
-  readonly holdsLease: () => boolean;
+  /** For how long the others know this process to be alive; what it holds after that may be taken over. */
+  readonly lease: () => Lease;
   readonly reportDead: (workspaceId: WaitingMessage['workspaceId'], detail: string) => void;
+  /** Drops what waits for a removed workspace. */
+  readonly dropAll: (workspaceId: string) => Promise<unknown>;
   readonly onDelivered?: (result: Attempt['outcome']) => void;
 }
 
@@ -61,6 +66,11 @@ export class Drains {
     if (!box || this.#stopping.signal.aborted) return;
     if (prompt === 'beat') box.beaten = true;
     this.#nudge(box, prompt);
+  }
+
+  /** Whatever waits, as far as it is known here. */
+  nudgeAll(): void {
+    for (const workspaceId of this.#parts.waiting.workspaces()) this.nudge(workspaceId, 'unprompted');
   }
 
   /** The messages this process is delivering. */
@@ -130,10 +140,15 @@ export class Drains {
 
   /** `false`: no room, nothing waits, or not now. */
   async #takeOne(box: Box, prompt: Prompt): Promise<boolean> {
-    const { ledger, directory, waiting, worker, newId, holdsLease } = this.#parts;
+    const { ledger, directory, waiting, worker, newId } = this.#parts;
     const { workspaceId } = box;
+    const lease = this.#parts.lease(); // D6
     const entry = directory.get(workspaceId);
-    if (!entry || !isReachable(entry, prompt) || !holdsLease()) return false;
+    if (entry?.status === 'removed') {
+      await this.#parts.dropAll(workspaceId);
+      return false;
+    }
+    if (!entry || !isReachable(entry, prompt) || !lease.holds()) return false;
     if (!this.#mayHaveRoom(box, entry.maxConcurrentTasks, prompt)) return false;
 
     const { next, claimed, claimedLately } = await nextWaiting(ledger.db, workspaceId);
@@ -162,7 +177,9 @@ export class Drains {
     if (fact?.type !== 'a2a.dispatched') return true;
     clearTimeout(box.timer);
     box.beaten = false;
-    const run = this.#deliver(box, next, fact.data.attempt).finally(() => this.#running.delete(next.messageId));
+    const run = this.#deliver(box, next, { attempt: fact.data.attempt, lease }).finally(() =>
+      this.#running.delete(next.messageId),
+    );
     this.#running.set(next.messageId, run);
     return true;
   }
@@ -182,17 +199,21 @@ export class Drains {
   }
 
   /** One attempt, from the claim to its end in the log. Never rejects. */
-  async #deliver(box: Box, message: WaitingMessage, attempt: number): Promise<void> {
+  async #deliver(box: Box, message: WaitingMessage, { attempt, lease }: { attempt: number; lease: Lease }): Promise<void> {
     const { log } = this.#parts;
     let result: Attempt;
     let reached = false;
     try {
-      ({ result, reached } = await this.#attempt(message));
+      ({ result, reached } = await this.#attempt(message, lease));
     } catch (error) {
       log.error({ err: error, messageId: message.messageId }, 'an attempt to deliver failed');
       result = { outcome: 'error', error: 'unknown drain dispatch error' };
     }
     if (result.outcome !== 'delivered' && result.outcome !== 'removed') box.held = true; // D4, before anybody can take it out again
+    if (result.outcome === 'interrupted' && !lease.holds()) {
+      log.warn({ messageId: message.messageId }, 'a delivery was cut off: the lease has run out');
+      return; // D6
+    }
     if (!(await this.#settle(message, attempt, result))) return;
     this.#parts.onDelivered?.(result.outcome);
     if (result.outcome === 'delivered' || result.outcome === 'removed') {
@@ -242,7 +263,7 @@ export class Drains {
   }
 
   /** The whole path again, with the stored caller and body. `reached`: the agent answered, or is there and busy. */
-  async #attempt(message: WaitingMessage): Promise<{ result: Attempt; reached: boolean }> {
+  async #attempt(message: WaitingMessage, lease: Lease): Promise<{ result: Attempt; reached: boolean }> {
     const { admissions, reportDead } = this.#parts;
     const caller: Caller = { source: message.source, id: message.callerId, name: message.callerId ?? '' };
     const admission = await admissions.admit(caller, message.workspaceId);
@@ -254,7 +275,14 @@ export class Drains {
       return { result: failed(admission.answer.error), reached: false };
     }
     const { entry, endpoint } = admission;
-    const sent = await send(this.#parts, { entry, endpoint, body: message.body, limitMs: limitOf(caller, ''), direct: false });
+    const sent = await send(this.#parts, {
+      entry,
+      endpoint,
+      body: message.body,
+      limitMs: limitOf(caller, ''),
+      direct: false,
+      lease,
+    });
     switch (sent.kind) {
       case 'reply':
         return { result: this.#replied(message, entry.name || entry.workspaceId, sent), reached: true };

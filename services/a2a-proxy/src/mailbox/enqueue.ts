@@ -26,6 +26,8 @@ export interface MailboxParts extends Pick<Parts, 'ledger' | 'directory' | 'log'
   readonly maxDepth: number;
   /** Something waits for the workspace now. */
   readonly onWaiting: (workspaceId: string) => void;
+  /** Nothing waits for the workspace any more, nor will. */
+  readonly onGone: (workspaceId: string) => void;
 }
 
 export class Mailbox {
@@ -113,6 +115,7 @@ export class Mailbox {
       if (items.length < DROP_PAGE || moved === 0) break;
     }
     if (dropped > 0) log.info({ workspaceId, dropped }, 'dropped the messages of a removed workspace');
+    this.#parts.onGone(workspaceId);
     return dropped;
   }
 

@@ -1,5 +1,5 @@
 /** The mailbox, told from outside (spec 2 §2): nothing is lost, nothing is doubled, the order holds. */
-import { registered, removed, waitFor } from '@molecule/testkit';
+import { freePort, registered, removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { it, message, type Running, type World } from '../testing/world.ts';
 
@@ -173,6 +173,23 @@ describe('a message that waits', () => {
     for (const text of ['a', 'b', 'c']) await queue(world, proxy, id, text);
     await world.registry.say(id, removed);
     expect(await world.settled(proxy, 3)).toMatchObject({ dropped: 3, balanced: true });
+  });
+
+  it('leaves nothing in memory when its workspace is removed, in no replica', async ({ world }) => {
+    const ports = [await freePort(), await freePort()];
+    const proxies = await Promise.all(ports.map((port) => world.proxy({ OPS_PORT: `${port}` })));
+    const waiting = async () => {
+      const pages = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
+      return pages.map((page) => /^a2a_mailboxes_waiting(?:\{.*\})? (\d+)$/m.exec(page)?.[1]).join(' ');
+    };
+    const agent = await world.agent({ behaviour: { kind: 'reset' } });
+    const id = await world.workspace(agent);
+    await queue(world, proxies[0] as Running, id, 'a');
+    await waitFor(async () => (await waiting()) === '1 1');
+    await world.registry.say(id, removed);
+    await waitFor(async () => (await waiting()) === '0 0', { what: 'the mailbox to be forgotten' });
+    expect(await world.settled(proxies[0] as Running, 1)).toMatchObject({ dropped: 1, balanced: true });
+    expect(await waiting()).toBe('0 0');
   });
 });
 

@@ -25,7 +25,10 @@ export function followReasonsToDrain({ beats, directory, waiting, drains, touch 
     if (entry && activeTasks < entry.maxConcurrentTasks) drains.nudge(workspaceId, 'beat');
   });
   directory.onFact(({ type, workspaceId }) => {
-    if (type === 'a2a.queued' || type === 'a2a.requeued') waiting.add(workspaceId);
+    if (type === 'a2a.queued' || type === 'a2a.requeued') {
+      if (directory.get(workspaceId)?.status !== 'removed') waiting.add(workspaceId);
+    } else if (type === 'workspace.removed')
+      waiting.remove(workspaceId); // one of the replicas drops what waited
     else if (type === 'workspace.registered') drains.nudge(workspaceId, 'registered');
   });
 }
@@ -38,6 +41,8 @@ export async function seedWaiting({
   drains,
   mailbox,
 }: Pick<Parts, 'ledger' | 'directory'> & { waiting: Waiting; drains: Drains; mailbox: Mailbox }): Promise<void> {
+  for (const workspaceId of waiting.workspaces())
+    if (directory.get(workspaceId)?.status === 'removed') waiting.remove(workspaceId); // its removal was missed
   for (const workspaceId of await workspacesWaitedFor(ledger.db)) {
     if (directory.get(workspaceId)?.status === 'removed') await mailbox.dropAll(workspaceId);
     else {
