@@ -1,42 +1,47 @@
 /** Processes that die, hang or stop in the middle (I1, limits F2): what they held is taken over, and their late word changes nothing. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer, connect as dial, type Socket } from 'node:net';
 import { waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { it, message, scheduler } from './testing/world.ts';
+
+/** What takes two seconds on an idle machine. */
+const PATIENTLY = { timeoutMs: 30_000 };
 
 describe('a proxy that is killed', () => {
   it('in the middle of calls and deliveries leaves nothing open: calls end as interrupted, messages are delivered', async ({
     world,
   }) => {
-    const doomed = await world.process();
-    const survivor = await world.proxy();
+    // A long lease, so that only its death makes it count as dead; and alone, so that nobody else delivers what is to be cut off.
+    const doomed = await world.process({ A2A_WORKER_LEASE_SECONDS: '4' });
     const agent = await world.agent({ behaviour: { kind: 'reset' } });
-    const id = await world.workspace(agent);
-    await waitFor(async () => (await world.call(doomed, id, { body: 'x' })).status === 400);
+    const id = await world.registry.create({ at: agent.url });
+    await waitFor(async () => (await world.call(doomed, id, { body: 'x' })).status === 400, PATIENTLY);
 
     const queued = await world.call(doomed, id, { body: message('waits', 'waits') });
     expect(queued.status).toBe(202);
     agent.behave({ kind: 'hang' });
     world.beat(id);
-    await agent.waitForCalls(1);
+    await agent.waitForCalls(1, PATIENTLY.timeoutMs);
     const direct = world.call(doomed, id, { body: message('direct', 'direct') }).catch((error: unknown) => error);
-    await agent.waitForCalls(2);
+    await agent.waitForCalls(2, PATIENTLY.timeoutMs);
+    agent.behave({ kind: 'echo' });
+    const survivor = await world.proxy();
     // Both are written down as begun, by the one that is about to die.
-    await waitFor(async () => (await world.audit(survivor)).open === 2, { what: 'both to be written down' });
+    await waitFor(async () => (await world.audit(survivor)).open === 2, { ...PATIENTLY, what: 'both to be written down' });
     doomed.child.kill('SIGKILL');
     await once(doomed.child, 'exit');
     expect(await direct).toBeInstanceOf(Error);
-    agent.behave({ kind: 'echo' });
 
-    const audit = await world.settled(survivor, 2);
+    const audit = await world.settled(survivor, 2, PATIENTLY.timeoutMs);
     expect(audit).toMatchObject({ balanced: true, completed: 1, byOutcome: { 'a2a.completed': 1, 'a2a.unreached': 1 } });
     expect(agent.messageIds.filter((messageId) => messageId === 'waits')).toHaveLength(3); // busy, cut off, delivered
     expect(agent.messageIds.filter((messageId) => messageId === 'direct')).toHaveLength(1);
     const facts = await world.facts(queued.json.queue_id);
     expect(facts.slice(-4)).toEqual(['a2a.dispatched', 'a2a.requeued', 'a2a.dispatched', 'a2a.completed']);
-    await waitFor(async () => (await world.database.query('select 1 from workers')).rows.length === 1);
-  });
+    await waitFor(async () => (await world.database.query('select 1 from workers')).rows.length === 1, PATIENTLY);
+  }, 60_000);
 
   it('and started again goes on by itself', async ({ world }) => {
     const agent = await world.agent({ behaviour: { kind: 'reset' } });
@@ -73,6 +78,64 @@ describe('a proxy that hangs', () => {
     await world.rows(survivor, id);
     expect(await world.audit(survivor)).toMatchObject({ balanced: true, accepted: 1, failed: 1, open: 0 });
   });
+});
+
+describe('a delivery whose proxy has lost its lease', () => {
+  it('is cut off before another replica makes it', async ({ world, postgresUrl }) => {
+    const line = await lineTo(postgresUrl);
+    world.onClose(() => line.close());
+    const lost = await world.proxy({ DATABASE_URL: line.url, A2A_WORKER_LEASE_SECONDS: '3' });
+    const agent = await world.agent({ behaviour: { kind: 'reset' } });
+    const id = await world.workspace(agent);
+    const queued = await world.call(lost, id, { body: message('waits', 'waits') });
+    agent.behave({ kind: 'hang' });
+    world.beat(id);
+    await agent.waitForCalls(1);
+    const survivor = await world.proxy();
+    agent.behave({ kind: 'echo' });
+    line.cut();
+    expect(await world.settled(survivor, 1, PATIENTLY.timeoutMs)).toMatchObject({ completed: 1, balanced: true });
+    expect(agent.received.map(({ outcome }) => outcome).slice(1)).toEqual(['caller-left', 'answered']);
+    expect(agent.mostAtOnce).toBe(1);
+    expect((await world.facts(queued.json.queue_id)).slice(-3)).toEqual(['a2a.requeued', 'a2a.dispatched', 'a2a.completed']);
+    line.mend();
+  }, 60_000);
+
+  it('is delivered anew by the same proxy, if there is no other', async ({ world, postgresUrl }) => {
+    const line = await lineTo(postgresUrl);
+    world.onClose(() => line.close());
+    const proxy = await world.proxy({ DATABASE_URL: line.url });
+    const agent = await world.agent({ behaviour: { kind: 'reset' } });
+    const id = await world.workspace(agent);
+    await world.call(proxy, id, { body: message('waits', 'waits') });
+    agent.behave({ kind: 'hang' });
+    world.beat(id);
+    await agent.waitForCalls(1);
+    line.cut();
+    await agent.waitForCalls(0);
+    agent.behave({ kind: 'echo' });
+    line.mend();
+    expect(await world.settled(proxy, 1, PATIENTLY.timeoutMs)).toMatchObject({ completed: 1, balanced: true });
+  }, 60_000);
+
+  it('is cut off when the process wakes that was stopped', async ({ world }) => {
+    const slow = await world.process({ A2A_WORKER_LEASE_SECONDS: '3' });
+    const agent = await world.agent({ behaviour: { kind: 'reset' } });
+    const id = await world.registry.create({ at: agent.url });
+    await waitFor(async () => (await world.call(slow, id, { body: 'x' })).status === 400, PATIENTLY);
+    await world.call(slow, id, { body: message('waits', 'waits') });
+    agent.behave({ kind: 'hang' });
+    world.beat(id);
+    await agent.waitForCalls(1);
+    slow.child.kill('SIGSTOP');
+    agent.behave({ kind: 'echo' });
+    const survivor = await world.proxy();
+    expect(await world.settled(survivor, 1, PATIENTLY.timeoutMs)).toMatchObject({ completed: 1 });
+    slow.child.kill('SIGCONT');
+    await agent.waitForCalls(0);
+    expect(agent.received.map(({ outcome }) => outcome).slice(1)).toEqual(['caller-left', 'answered']);
+    expect(await world.audit(survivor)).toMatchObject({ balanced: true, completed: 1 });
+  }, 60_000);
 });
 
 describe('a proxy that is told to stop', () => {
@@ -172,3 +235,48 @@ describe('a message id given by a service of ours', () => {
     expect(await world.facts(mine)).toEqual([]);
   });
 });
+
+/** A way to the database that can be cut, for one proxy alone. */
+async function lineTo(databaseUrl: string) {
+  const to = new URL(databaseUrl);
+  const ends = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((near) => {
+    if (isCut) return void near.destroy();
+    const far = dial(Number(to.port), to.hostname);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      ends.add(one);
+      one.pipe(other);
+      one
+        .on('error', () => undefined)
+        .on('close', () => {
+          ends.delete(one);
+          other.destroy();
+        });
+    }
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const url = new URL(databaseUrl);
+  url.hostname = '127.0.0.1';
+  url.port = `${address.port}`;
+  const cut = () => {
+    isCut = true;
+    for (const end of ends) end.destroy();
+  };
+  return {
+    url: url.href,
+    cut,
+    mend: () => {
+      isCut = false;
+    },
+    close: async () => {
+      cut();
+      server.close();
+    },
+  };
+}
