@@ -100,6 +100,7 @@ function aPulse(status: LiveStatus = 'online') {
       state = workspaceFold.evolve(state, fact);
       fleet.apply([record(fact, ++version, at)]);
     },
+    clock,
     live: (differs: Partial<Beat> = {}) => pulse.hear(aBeat(differs), { replayed: false }),
     again: (differs: Partial<Beat> = {}) => pulse.hear(aBeat(differs), { replayed: true }),
   };
@@ -154,17 +155,19 @@ describe('a beat', () => {
 
   it('P5: is judged by what was declared before, which lapses with the lease and ends with a register', async () => {
     const native = { runtimeMetadata: { capabilities: { status_mgmt: true } } };
-    const { live, ready, fleet, happen } = aPulse();
+    const { live, ready, fleet, happen, clock } = aPulse();
     await ready();
     const status = () => fleet.get(id)?.status;
     live(native);
     expect(live({ errorRate: 1, ...native })).toBeUndefined();
-    await live({ errorRate: 1, receivedAt: NOON + LEASE_MS + 1, ...native });
+    clock.advance(LEASE_MS + 1);
+    await live({ errorRate: 1, ...native });
     expect(status()).toBe('degraded');
 
     happen({ type: 'workspace.registered', data: {} as never }, NOON + 2 * LEASE_MS);
     expect(status()).toBe('online');
-    await live({ errorRate: 1, receivedAt: NOON + 2 * LEASE_MS + 1 });
+    clock.advance(LEASE_MS);
+    await live({ errorRate: 1 });
     expect(status()).toBe('degraded');
   });
 
@@ -189,6 +192,21 @@ describe('a beat', () => {
     pulse.giveBack(changed);
     live({ currentTask: 'newer' });
     expect([...pulse.takeChanged()]).toMatchObject([{ id, vitals: { currentTask: 'newer' } }]);
+  });
+});
+
+describe('P6: a gateway whose clock is off', () => {
+  it.each([-3_600_000, 3_600_000])('by %d ms says nothing about when a beat came', async (off) => {
+    const { live, again, ready, fleet, clock } = aPulse();
+    await ready();
+    live({ receivedAt: NOON + off });
+    expect(fleet.vitals(id)?.lastBeatAt).toBe(NOON);
+    clock.advance(1_000);
+    live({ receivedAt: NOON, gateway: 'right' });
+    expect(fleet.vitals(id)?.lastBeatAt).toBe(NOON + 1_000);
+    clock.advance(1_000);
+    again({ receivedAt: NOON + 3_600_000, gateway: 'ahead' });
+    expect(fleet.vitals(id)?.lastBeatAt).toBe(NOON + 2_000);
   });
 });
 

@@ -7,7 +7,9 @@
  *       speaks (live events) and writes vitals.
  *   P4. A beat heard again, from the stream that keeps the last ones, counts only for what happened before it was first heard.
  *   P5. `status_mgmt` is judged by what was declared before this beat.
+ *   P6. A beat was heard when our own clock says (limits F16): gateways' clocks only order what is heard again.
  */
+import { heardAt } from '@molecule/bus';
 import type { Beat, LiveEvent } from '@molecule/contracts';
 import type { Clock, Log } from '@molecule/service';
 import type { Fleet, Member } from './fleet.ts';
@@ -49,7 +51,8 @@ export class Pulse {
   }
 
   /** Resolves when what the beat moved is committed and told; most beats are done when it returns. Never rejects. */
-  hear(beat: Beat, { replayed }: { readonly replayed: boolean }): void | Promise<void> {
+  hear(accepted: Beat, { replayed }: { readonly replayed: boolean }): void | Promise<void> {
+    const beat = { ...accepted, receivedAt: heardAt(accepted, { replayed }, this.#parts.clock) }; // P6
     const member = this.#parts.fleet.get(beat.workspaceId);
     if (member === undefined) return this.#keepStranger(beat, replayed);
     if (member.status === 'removed') return;

@@ -6,7 +6,7 @@
  */
 import { type AnyRecordedFact, type FactType, WorkspaceId } from '@molecule/contracts';
 import { advance, type Tx } from '@molecule/event-store';
-import type { Log } from '@molecule/service';
+import type { Clock, Log } from '@molecule/service';
 import type { Tables } from '../database.ts';
 import { workspace } from './aggregate.ts';
 import { type Decision, locate } from './decisions.ts';
@@ -31,13 +31,14 @@ export const HEARD = [
 export interface Knowledge {
   /** When the agent last proved to be there: a beat, or a register. */
   readonly heardAt: number;
+  readonly now: number;
   readonly statusSince: number;
   /** The latest start that the provisioner spoke of; 0: none. */
   readonly run: number;
 }
 
 /** The decision that a fact calls for, or `null` when it calls for none, or comes too late (R2). Pure. */
-export function reactionTo(fact: AnyRecordedFact, { heardAt, statusSince, run }: Knowledge): Decision | null {
+export function reactionTo(fact: AnyRecordedFact, { heardAt, statusSince, run, now }: Knowledge): Decision | null {
   switch (fact.type) {
     case 'provision.failed': {
       const { error, sampleError, missing } = fact.data;
@@ -48,7 +49,7 @@ export function reactionTo(fact: AnyRecordedFact, { heardAt, statusSince, run }:
     case 'container.exited':
       return fact.data.run < run ? null : weigh({ kind: 'container-exited' });
     case 'liveness.lost':
-      return heardAt > Date.parse(fact.data.lastHeardAt) ? null : weigh({ kind: 'liveness-lost' });
+      return contradicted(fact.data, heardAt, now) ? null : weigh({ kind: 'liveness-lost' });
     case 'provision.timed-out': {
       const { timeoutSeconds, runtime } = fact.data;
       const waited = Date.parse(fact.recordedAt) - statusSince;
@@ -61,9 +62,20 @@ export function reactionTo(fact: AnyRecordedFact, { heardAt, statusSince, run }:
   }
 }
 
+/**
+ * R3. A silence is contradicted by what was heard since it began, and lately. The sweeper and the registry hear the same last beat
+ *     each at its own moment: by itself, hearing it a little later contradicts nothing.
+ */
+const contradicted = (
+  { lastHeardAt, leaseSeconds }: { readonly lastHeardAt: string; readonly leaseSeconds: number },
+  heardAt: number,
+  now: number,
+): boolean => heardAt > Date.parse(lastHeardAt) && now - heardAt < (leaseSeconds * 1_000) / 2;
+
 interface ReactionParts {
   readonly store: WorkspaceStore;
   readonly fleet: Fleet;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -71,12 +83,12 @@ type Heard = AnyRecordedFact & { readonly position: bigint };
 
 /** Takes in a batch in its order. Throws what keeps it from being stored; then it comes again. */
 export const react =
-  ({ store, fleet, log }: ReactionParts) =>
+  ({ store, fleet, clock, log }: ReactionParts) =>
   async (facts: readonly Heard[]): Promise<void> => {
     for (const fact of facts) {
       const types = await store.transaction(async (tx, committing) => {
         const id = WorkspaceId.safeParse(fact.workspaceId);
-        const decided = id.success ? await decide(tx, fleet, fact, id.data) : null;
+        const decided = id.success ? await decide(tx, { fleet, clock }, fact, id.data) : null;
         const isNew = await advance(tx.db, { reader: 'registry', source: 'FACTS', position: fact.position }); // R1
         if (!isNew) return [];
         await keepForeignEvents(tx.db, [fact]);
@@ -94,7 +106,9 @@ export const react =
     }
   };
 
-async function decide(tx: Tx<Tables>, fleet: Fleet, fact: AnyRecordedFact, id: WorkspaceId) {
+type Ears = Pick<ReactionParts, 'fleet' | 'clock'>;
+
+async function decide(tx: Tx<Tables>, { fleet, clock }: Ears, fact: AnyRecordedFact, id: WorkspaceId) {
   const { state, version } = await tx.load(workspace, id);
   if (state.situation !== 'present') return null;
   const row = await tx.db
@@ -107,6 +121,7 @@ async function decide(tx: Tx<Tables>, fleet: Fleet, fact: AnyRecordedFact, id: W
     heardAt: Math.max(row?.registered_at?.getTime() ?? 0, fleet.vitals(id)?.lastBeatAt ?? 0),
     statusSince: row?.status_since.getTime() ?? 0,
     run: row?.run ?? 0,
+    now: clock.now().getTime(),
   });
   return decision === null ? null : { id, version, facts: decision(state) };
 }

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import type { Tables } from '../database.ts';
 
 export interface Vitals {
-  /** Milliseconds since the epoch, the accepting gateway's clock. */
+  /** When it was heard, in milliseconds since the epoch, by the registry's clock. */
   readonly lastBeatAt: number;
   readonly activeTasks: number;
   readonly errorRate: number;
