@@ -6,6 +6,8 @@
  *   P2. Facts of different workspaces travel side by side, up to a limit of unacknowledged ones.
  *   P3. What is not acknowledged within a second is sent again under the same id, until it is, or until told to stop:
  *       the server drops the repeat, and past its window the consumers know it by the id.
+ *   P4. Nothing is sent while the link is down, and so nothing slips into a stream that was lost meanwhile ahead of what it lost:
+ *       who publishes is told of the link (`onReconnect`) before anything is sent over it, and may end the batch then.
  */
 import type { RecordedFact } from '@molecule/contracts';
 import { backoff, type Log, sleep } from '@molecule/service';
@@ -13,36 +15,42 @@ import type { Bus } from './connection.ts';
 import { type EncodedFact, encodeFact } from './envelope.ts';
 
 const ACK_TIMEOUT_MS = 1_000; // limits, trap 8
+const LINK_LOOK_MS = 25;
 const MAX_IN_FLIGHT = 256;
 /** Fewer failures in a row are a hiccup; more show in the health of the service. */
 const TROUBLE_AFTER = 3;
 const pauseMs = backoff({ firstMs: 25, lastMs: 1_000 });
 
 /**
- * Returns the publisher of one service. It resolves when every fact of the batch is stored in FACTS.
- * Rejects with `FactTooLarge` before anything is sent, or with the signal's reason; there is no other way it gives up.
+ * Returns the publisher of one service. It resolves when every fact of the batch is stored in FACTS, to the highest of their sequences.
+ * Rejects with `FactTooLarge` before anything is sent, or with the reason of its signal or the batch's; there is no other way it gives up.
  */
-export function publishFacts(bus: Bus, log: Log, signal: AbortSignal): (facts: readonly RecordedFact[]) => Promise<void> {
+export function publishFacts(
+  bus: Bus,
+  log: Log,
+  signal: AbortSignal,
+): (facts: readonly RecordedFact[], until?: AbortSignal) => Promise<number> {
   const gate = new Gate(MAX_IN_FLIGHT);
   /** The last unacknowledged fact of each stream and workspace, over all batches (P1). */
-  const lastOf = new Map<string, Promise<void>>();
+  const lastOf = new Map<string, Promise<unknown>>();
 
-  const send = async (encoded: EncodedFact, predecessors: readonly Promise<void>[]): Promise<void> => {
+  const send = async (encoded: EncodedFact, predecessors: readonly Promise<unknown>[], until: AbortSignal): Promise<number> => {
     for (const predecessor of predecessors) await predecessor;
     await gate.enter();
     try {
-      await publishOne(bus, encoded, log, signal);
+      return await publishOne(bus, encoded, log, until);
     } finally {
       gate.leave();
     }
   };
 
-  return async (facts) => {
+  return async (facts, until) => {
+    const either = until === undefined ? signal : AbortSignal.any([signal, until]);
     const batch = facts.map(encodeFact);
     const sent = batch.map((encoded) => {
       const keys = [`s ${encoded.fact.stream}`, `w ${encoded.fact.workspaceId}`];
       const predecessors = [...new Set(keys.map((key) => lastOf.get(key)).filter((promise) => promise !== undefined))];
-      const sending = send(encoded, predecessors);
+      const sending = send(encoded, predecessors, either);
       for (const key of keys) lastOf.set(key, sending);
       const forget = () => {
         for (const key of keys) if (lastOf.get(key) === sending) lastOf.delete(key);
@@ -53,16 +61,23 @@ export function publishFacts(bus: Bus, log: Log, signal: AbortSignal): (facts: r
     const outcomes = await Promise.allSettled(sent);
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed) throw failed.reason;
+    return outcomes.reduce((last, outcome) => Math.max(last, outcome.status === 'fulfilled' ? outcome.value : 0), 0);
   };
 }
 
-async function publishOne(bus: Bus, { fact, subject, body, headers }: EncodedFact, log: Log, signal: AbortSignal): Promise<void> {
+async function publishOne(
+  bus: Bus,
+  { fact, subject, body, headers }: EncodedFact,
+  log: Log,
+  signal: AbortSignal,
+): Promise<number> {
   for (let attempt = 1; ; attempt++) {
+    while (!bus.connected && !signal.aborted) await sleep(LINK_LOOK_MS, signal); // P4
     signal.throwIfAborted();
     try {
-      await bus.js.publish(subject, body, { msgID: fact.id, timeout: ACK_TIMEOUT_MS, headers });
+      const { seq } = await bus.js.publish(subject, body, { msgID: fact.id, timeout: ACK_TIMEOUT_MS, headers });
       if (attempt > TROUBLE_AFTER) bus.complain('publishing facts', null);
-      return;
+      return seq;
     } catch (error) {
       bus.counts.factRetries++;
       if (attempt === TROUBLE_AFTER) {

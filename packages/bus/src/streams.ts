@@ -17,7 +17,7 @@ import {
   StoreCompression,
   type StreamConfig,
 } from '@nats-io/jetstream';
-import { nanos } from '@nats-io/transport-node';
+import { millis, nanos } from '@nats-io/transport-node';
 import type { Bus } from './connection.ts';
 import { isBusUnavailable, StreamCannotChange } from './errors.ts';
 
@@ -61,6 +61,22 @@ const FIXED: readonly (keyof StreamConfig)[] = ['storage', 'retention'];
  */
 export async function ensureStreams(bus: Bus, options: EnsureStreamsOptions = {}): Promise<void> {
   for (const wanted of wantedStreams(bus, options)) await whenAnswered(bus, wanted.name, () => ensureStream(bus, wanted));
+}
+
+/** FACTS as it is now; made if it is not there. */
+export interface FactsMark {
+  /** Another one means another stream, with other facts under the same sequences. */
+  readonly id: string;
+  readonly lastSequence: number;
+  /** Milliseconds for which it keeps a fact. */
+  readonly keepsMs: number;
+}
+
+/** By what a publisher recognises the stream it has published into. Waits for JetStream, and says so; brings back streams that are gone. */
+export async function factsMark(bus: Bus): Promise<FactsMark> {
+  await ensureStreams(bus);
+  const { created, state, config } = await bus.jsm.streams.info(STREAMS.facts);
+  return { id: created, lastSequence: state.last_seq, keepsMs: millis(config.max_age) || Number.POSITIVE_INFINITY };
 }
 
 /** A server that was just started, or a cluster without a leader yet, does not answer: waits, and says so. */

@@ -9,22 +9,16 @@ import {
   type Bus,
   consumeFacts,
   consumerLag,
+  type DeliveredFact,
   ensureStreams,
   exposeBusCounts,
+  factsMark,
   openBus,
   publishFacts,
   RequestServer,
 } from '@molecule/bus';
-import {
-  type AnyRecordedFact,
-  ask,
-  type FactType,
-  type LedgerService,
-  SCHEMAS,
-  type ServiceHealth,
-  subjects,
-} from '@molecule/contracts';
-import { type AnyAggregate, type Ledger, openLedger, startRelay, whileLeading } from '@molecule/event-store';
+import { ask, type FactType, type LedgerService, SCHEMAS, type ServiceHealth, subjects } from '@molecule/contracts';
+import { type AnyAggregate, isUnavailable, type Ledger, openLedger, startRelay, whileLeading } from '@molecule/event-store';
 import { createListener, type HttpService, listen, type RunningService } from '@molecule/http';
 import { type Basics, evaluateHealth, Gauge, type HealthCheck, type Scope, startOpsServer } from '@molecule/service';
 
@@ -54,10 +48,17 @@ export interface Chassis<Tables> {
   readonly signal: AbortSignal;
   /** What `/readyz` and `ask.<service>.health` say beside the bus and the database. */
   addCheck(name: string, check: HealthCheck): void;
-  /** Hears the facts of others, durably: one replica at a time, in order, at least once. */
+  /**
+   * Hears the facts of others, durably: one replica at a time, in order, at least once. A fact that cannot be stored because the
+   * database is away, or takes no writes, is waited for and never parked. Both signals are aborted when the lead is lost.
+   */
   hear(
     types: readonly FactType[],
-    handle: (facts: readonly (AnyRecordedFact & { readonly position: bigint })[]) => Promise<void>,
+    handle: (facts: readonly DeliveredFact[], leading: AbortSignal) => Promise<void>,
+    options?: {
+      /** Done each time this replica comes to hear, before the first fact. */
+      readonly first?: (leading: AbortSignal) => Promise<void>;
+    },
   ): void;
   /** Opens the doors: requests over the bus, HTTP, and the ops port. */
   serve(http: HttpService, options?: { readonly beats?: Parameters<typeof createListener>[1]['beats'] }): Promise<RunningService>;
@@ -83,6 +84,10 @@ export async function openChassis<Tables>(
     (open) => open.close(),
   );
   await ensureStreams(bus);
+  // A server that lost its disk gets its streams back under running services; until then, what publishes into them waits.
+  bus.onReconnect(() => {
+    ensureStreams(bus).catch((error: unknown) => log.error({ err: error }, 'the streams could not be made sure of'));
+  });
   exposeBusCounts(bus, metrics);
   checks['bus'] = () => bus.healthy();
   const ledger = await scope.open(
@@ -113,6 +118,7 @@ export async function openChassis<Tables>(
     log,
     metrics,
     publish: publishFacts(bus, log, stopping.signal),
+    target: { mark: () => factsMark(bus), onReturn: (listener) => bus.onReconnect(listener) },
     remoteNudge: { send: () => bus.nats.publish(nudge), onReceive: (wake) => void bus.nats.subscribe(nudge, { callback: wake }) },
   });
   const requests = await scope.open(
@@ -128,7 +134,7 @@ export async function openChassis<Tables>(
     addCheck: (name, check) => {
       checks[name] = check;
     },
-    hear: (types, handle) => {
+    hear: (types, handle, { first } = {}) => {
       exposeConsumerLag(bus, service, metrics);
       loops.supervise('facts', CONSUMER_PULSE_MS, (signal, tick) =>
         whileLeading({
@@ -137,7 +143,18 @@ export async function openChassis<Tables>(
           log,
           signal,
           tick,
-          task: (leading) => consumeFacts(bus, { consumer: service, log, signal: leading, types, handle, tick }),
+          task: async (leading) => {
+            await first?.(leading);
+            await consumeFacts(bus, {
+              consumer: service,
+              log,
+              signal: leading,
+              types,
+              handle: (facts) => handle(facts, leading),
+              tick,
+              isPassing: isUnavailable,
+            });
+          },
         }),
       );
     },

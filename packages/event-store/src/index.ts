@@ -1,10 +1,10 @@
 /** The public surface of @molecule/event-store. What is not named here is private to the package. */
 export { CommitUnknown, isUnavailable, LateLoad, UnreadableFact, VersionConflict } from './errors.ts';
+export { takeOnce } from './heard.ts';
 export { type Leadership, whileLeading } from './leading.ts';
 export { MigrationRefused } from './migrate.ts';
 export { type OpenLedgerOptions, openLedger } from './open.ts';
-export { advance } from './positions.ts';
-export { type RelayedLedger, type RelayOptions, startRelay } from './relay.ts';
+export { type RelayedLedger, type RelayOptions, type RelayTarget, startRelay, type TargetMark } from './relay.ts';
 export {
   type Aggregate,
   type AnyAggregate,

@@ -29,6 +29,7 @@ describe('migrations', () => {
     const { rows } = await ledger.pool.query('select origin, name from migrations order by applied_at, name');
     expect(rows.map(({ origin, name }) => `${origin}/${name}`)).toEqual([
       'event-store/0001-events.sql',
+      'event-store/0002-lost-streams.sql',
       'registry/0001-first.sql',
       'registry/0002-second.sql',
     ]);

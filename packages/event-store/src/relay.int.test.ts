@@ -5,7 +5,7 @@ import { createBasics } from '@molecule/service';
 import { waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { add, it as base, plain, type Tables } from './fixtures/tally.ts';
-import { startRelay } from './relay.ts';
+import { type RelayTarget, startRelay, type TargetMark } from './relay.ts';
 import type { Aggregate, Ledger } from './types.ts';
 
 /** A bus that remembers what it was given, and fails when told to. */
@@ -23,7 +23,7 @@ class Board {
     });
   }
 
-  readonly publish = async (facts: readonly RecordedFact[]): Promise<void> => {
+  readonly publish = async (facts: readonly RecordedFact[]): Promise<number | undefined> => {
     if (this.#hang) {
       this.#hang();
       this.#hang = undefined;
@@ -37,7 +37,25 @@ class Board {
     }
     this.batches.push(facts);
     this.published.push(...facts);
+    this.mark = { ...this.mark, lastSequence: this.mark.lastSequence + facts.length };
+    return this.mark.lastSequence;
   };
+
+  mark: TargetMark = { id: 'first', lastSequence: 0, keepsMs: 60_000 };
+  readonly #returns = new Set<() => void>();
+  readonly target: RelayTarget = {
+    mark: async () => this.mark,
+    onReturn: (listener) => {
+      this.#returns.add(listener);
+      return () => this.#returns.delete(listener);
+    },
+  };
+
+  /** It is away for a moment, and comes back as another. */
+  comesBackAs(mark: Partial<TargetMark>): void {
+    this.mark = { ...this.mark, ...mark };
+    for (const listener of this.#returns) listener();
+  }
 
   /** What a reader that ignores repeats by id has seen, in order. */
   get heard(): RecordedFact[] {
@@ -58,7 +76,15 @@ const it = base
     });
     return (ledger: Ledger<Tables>, remoteNudge?: { send(): void; onReceive(wake: () => void): void }) => {
       const { loops, metrics } = createBasics('registry', { level: 'silent', log });
-      startRelay({ ledger, loops, log, metrics, publish: board.publish, ...(remoteNudge && { remoteNudge }) });
+      startRelay({
+        ledger,
+        loops,
+        log,
+        metrics,
+        publish: board.publish,
+        target: board.target,
+        ...(remoteNudge && { remoteNudge }),
+      });
       const stop = () => loops.stop();
       stops.push(stop);
       return { stop, loops, metrics };
@@ -217,6 +243,51 @@ describe('the relay', () => {
     await stop();
     const { rows } = await ledger.pool.query('select transaction_id::text as id, position::int from relay');
     expect(rows).toEqual([{ id: '900000000000', position: 7 }]);
+  });
+
+  describe('R6: a stream that was lost is filled again', () => {
+    const versions = (board: Board) => board.published.map(({ version }) => version);
+    const filled = async (ledger: Ledger<Tables>, board: Board) => {
+      for (const n of [1, 2, 3]) await ledger.transact(plain, command('a', n), add(n));
+      await board.has(3);
+    };
+
+    it.for([
+      ['made anew', { id: 'second', lastSequence: 0 }],
+      ['an older copy of itself', { lastSequence: 1 }],
+    ] as const)('%s, while it is published into', async ([_, mark], { ledger, board, relayOf }) => {
+      relayOf(ledger);
+      await filled(ledger, board);
+      board.comesBackAs({});
+      await ledger.transact(plain, command('a', 4), add(4));
+      await board.has(4);
+      board.comesBackAs(mark);
+      await waitFor(() => board.published.length === 8);
+      expect(versions(board)).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
+    });
+
+    it('also when it happened while nobody published', async ({ ledger, board, relayOf }) => {
+      const first = relayOf(ledger);
+      await filled(ledger, board);
+      await first.stop();
+      board.comesBackAs({ id: 'second', lastSequence: 0 });
+      const second = relayOf(ledger);
+      await waitFor(() => board.published.length === 6);
+      await second.stop();
+      relayOf(ledger);
+      await ledger.transact(plain, command('a', 4), add(4));
+      await board.has(4);
+      expect(versions(board)).toEqual([1, 2, 3, 1, 2, 3, 4]);
+    });
+
+    it('with what it would still keep', async ({ ledger, board, relayOf }) => {
+      relayOf(ledger);
+      await filled(ledger, board);
+      await ledger.pool.query(`update events set recorded_at = recorded_at - interval '1 day' where version = 1`);
+      board.comesBackAs({ id: 'second', lastSequence: 0 });
+      await waitFor(() => board.published.length === 5);
+      expect(versions(board)).toEqual([1, 2, 3, 2, 3]);
+    });
   });
 
   it('E2: with two replicas, leaders killed, and a bus that fails: every fact, each stream in order', async ({

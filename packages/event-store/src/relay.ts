@@ -4,28 +4,28 @@
  *   R1. A fact is passed over only after it was published, or because its audience is the owner alone. What a relay had not
  *       remembered when it died is published again under the same ids.
  *   R2. Facts go out in the order of the log; a batch that fails is tried again, whole, before anything after it.
- *   R3. The remembered place only moves forward, whoever writes it.
+ *   R3. The remembered place only moves forward, whoever writes it; but for R6.
  *   R4. A commit of this process wakes the relay at once; one of another replica does through `remoteNudge`; and without any
  *       nudge the log is looked at once a second at the latest.
  *   R5. Facts that may not be read yet (E3) are looked for again within milliseconds, for nobody nudges when the transaction they
  *       wait for ends: it may be another service's.
+ *   R6. The stream may be lost, or come back from an older copy: seen when leading begins and after each lost link, by its id, or by
+ *       its end before what it has acknowledged. Then everything that it would still keep is published again, under the same ids.
+ *       A relay that does not know of the return moves the place no further.
  */
 import { factContract, type RecordedFact } from '@molecule/contracts';
 import { type Basics, backoff, type Loops, sleep } from '@molecule/service';
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { runOn } from './connection.ts';
 import { whileLeading } from './leading.ts';
-import { BEGINNING, placeOf } from './log.ts';
 import { registerLag } from './metrics.ts';
+import { Place } from './relay-place.ts';
 import type { LogCursor } from './types.ts';
 import { Waker } from './waker.ts';
 
 const BATCH = 256;
 const POLL_MS = { first: 250, last: 1_000 };
 const HIDDEN_MS = { first: 1, last: 100 };
-/** How long a place may go unremembered: what a killed relay publishes again. */
-const REMEMBER_AFTER_MS = 200;
 const retryMs = backoff({ firstMs: 100, lastMs: 5_000 });
 const hiddenMs = backoff({ firstMs: HIDDEN_MS.first, lastMs: HIDDEN_MS.last });
 const pollMs = backoff({ firstMs: POLL_MS.first, lastMs: POLL_MS.last });
@@ -48,13 +48,30 @@ export interface RelayOptions {
   readonly log: Logger;
   readonly metrics: Basics['metrics'];
   /** Resolves when every one of them is stored by the bus. May be called again with facts that it had before. */
-  readonly publish: (facts: readonly RecordedFact[]) => Promise<void>;
+  readonly publish: (facts: readonly RecordedFact[], until: AbortSignal) => Promise<number | undefined>;
+  /** What is published into, where it can be lost by itself (R6); `publish` then resolves to the highest sequence it was given there. */
+  readonly target?: RelayTarget;
   /** Tells the other replicas of commits here, and hears of theirs. */
   readonly remoteNudge?: { send(): void; onReceive(wake: () => void): void };
 }
 
+/** The stream that a relay publishes into. */
+export interface RelayTarget {
+  /** Waits until it is there. */
+  mark(): Promise<TargetMark>;
+  /** Called whenever it may have been lost since; returns the way to leave. */
+  onReturn(listener: () => void): () => void;
+}
+
+export interface TargetMark {
+  readonly id: string;
+  readonly lastSequence: number;
+  /** Milliseconds for which it keeps a fact. */
+  readonly keepsMs: number;
+}
+
 /** Starts the relay as a loop of the service; it stops with the loops. */
-export function startRelay({ ledger, loops, log, metrics, publish, remoteNudge }: RelayOptions): void {
+export function startRelay({ ledger, loops, log, metrics, publish, target, remoteNudge }: RelayOptions): void {
   const waker = new Waker();
   let leading = false;
   let telling = false;
@@ -82,7 +99,7 @@ export function startRelay({ ledger, loops, log, metrics, publish, remoteNudge }
       task: async (leadingSignal) => {
         leading = true;
         try {
-          await relay({ ledger, log, publish, waker, signal: leadingSignal, tick });
+          await relay({ ledger, log, publish, target, waker, signal: leadingSignal, tick });
         } finally {
           leading = false;
         }
@@ -92,21 +109,47 @@ export function startRelay({ ledger, loops, log, metrics, publish, remoteNudge }
 }
 
 interface Relaying extends Pick<RelayOptions, 'ledger' | 'log' | 'publish'> {
+  readonly target: RelayTarget | undefined;
   readonly waker: Waker;
   readonly signal: AbortSignal;
   readonly tick: () => void;
 }
 
-async function relay({ ledger, log, publish, waker, signal, tick }: Relaying): Promise<void> {
+async function relay(relaying: Relaying): Promise<void> {
+  const { ledger, log, publish, target, waker, signal, tick } = relaying;
   const place = await Place.recall(ledger.pool);
+  let unsure = target !== undefined;
+  /** Aborted when the target may have been lost: what is on its way must not get ahead of what has to be published again. */
+  let sure = new AbortController();
+  const leave = target?.onReturn(() => {
+    unsure = true;
+    sure.abort();
+    waker.wake();
+  });
+  /** R6. `true`: the place is another one now. */
+  const lookAtTarget = async (): Promise<boolean> => {
+    if (!unsure || target === undefined) return false;
+    unsure = false;
+    sure = new AbortController();
+    try {
+      const mark = await unlessAborted(target.mark(), signal);
+      return mark !== undefined && (await place.meet(mark, log));
+    } catch (error) {
+      unsure = true;
+      throw error;
+    }
+  };
   let failures = 0;
   let quiet = 0;
   while (!signal.aborted) {
     try {
+      await lookAtTarget();
+      if (signal.aborted) break;
       const page = await ledger.readFacts({ after: place.cursor, limit: BATCH });
       const audible = page.facts.filter(isForAll);
-      if (audible.length > 0) await unlessAborted(publish(audible), signal);
+      if (audible.length > 0) place.acknowledged((await unlessAborted(publish(audible, sure.signal), signal)) ?? 0);
       if (signal.aborted) break;
+      if (await lookAtTarget()) continue;
       place.cursor = page.cursor;
       await place.rememberWhenDue();
       tick();
@@ -115,11 +158,13 @@ async function relay({ ledger, log, publish, waker, signal, tick }: Relaying): P
       if (page.facts.length < BATCH) await waker.wait(pause(page.hidden, quiet, place), signal);
     } catch (error) {
       if (signal.aborted) break;
+      if (sure.signal.aborted) continue;
       failures++;
       log.warn({ err: error, failures }, 'the relay could not go on');
       await sleep(retryMs(failures), signal);
     }
   }
+  leave?.();
   await place.remember().catch((error: unknown) => log.warn({ err: error }, 'the relay could not remember its place'));
 }
 
@@ -131,65 +176,15 @@ const pause = (hidden: boolean, quiet: number, place: Place): number =>
 const isForAll = ({ type }: RecordedFact): boolean => factContract(type)?.audience !== 'owner';
 
 /** Waits for the work or the signal; the work itself goes on. */
-async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, resolve } = Promise.withResolvers<void>();
-  const stop = () => resolve();
+async function unlessAborted<R>(work: Promise<R>, signal: AbortSignal): Promise<R | undefined> {
+  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
+  const stop = () => resolve(undefined);
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   try {
-    await Promise.race([work, aborted]);
+    return await Promise.race([work, aborted]);
   } finally {
     signal.removeEventListener('abort', stop);
     work.catch(() => {});
-  }
-}
-
-const NAME = 'bus';
-
-/** How far the log has been published (R3). */
-class Place {
-  cursor: LogCursor;
-  readonly #pool: pg.Pool;
-  #remembered: LogCursor;
-  #rememberedAt = performance.now();
-
-  private constructor(pool: pg.Pool, cursor: LogCursor) {
-    this.#pool = pool;
-    this.cursor = cursor;
-    this.#remembered = cursor;
-  }
-
-  static async recall(pool: pg.Pool): Promise<Place> {
-    const query = {
-      name: 'molecule-relay-recall',
-      text: 'select transaction_id::text, position::text from relay where name = $1',
-    };
-    const { rows } = await runOn<{ transaction_id: string; position: string }>(pool, query, [NAME]);
-    return new Place(pool, rows[0] ? `${rows[0].transaction_id}.${rows[0].position}` : BEGINNING);
-  }
-
-  /** Milliseconds until the place should be remembered; for ever, if it is. */
-  dueInMs(): number {
-    if (this.cursor === this.#remembered) return Number.POSITIVE_INFINITY;
-    return Math.max(this.#rememberedAt + REMEMBER_AFTER_MS - performance.now(), 0);
-  }
-
-  async rememberWhenDue(): Promise<void> {
-    if (this.dueInMs() === 0) await this.remember();
-  }
-
-  async remember(): Promise<void> {
-    const { cursor } = this;
-    if (cursor === this.#remembered) return;
-    const query = {
-      name: 'molecule-relay-remember',
-      text: `
-        insert into relay (name, transaction_id, position) values ($1, $2::text::xid8, $3)
-        on conflict (name) do update set transaction_id = excluded.transaction_id, position = excluded.position
-        where (relay.transaction_id, relay.position) < (excluded.transaction_id, excluded.position)`,
-    };
-    await runOn(this.#pool, query, [NAME, ...placeOf(cursor)]);
-    this.#remembered = cursor;
-    this.#rememberedAt = performance.now();
   }
 }

@@ -10,27 +10,30 @@ export interface NatsServer {
   kill(): Promise<void>;
   /** Stops it in order and leaves it down, until `start`. */
   stop(): Promise<void>;
-  start(): Promise<void>;
+  /** With what it had stored, or with an empty disk. */
+  start(options?: { readonly empty?: boolean }): Promise<void>;
   /** Stops it for good and deletes its data. */
   dispose(): Promise<void>;
 }
 
 /** @throws Missing when this machine has no nats-server */
 export async function withNats(): Promise<NatsServer> {
-  const { dir, remove } = temporaryDir();
+  const dirs = [temporaryDir()];
   const port = await freePort();
-  let server = await natsForTest(dir, port);
+  const open = () => natsForTest(dirs.at(-1)?.dir ?? '', port);
+  let server = await open();
   return {
     url: server.url,
     version: server.version,
     kill: () => killed(server),
     stop: () => server.stop(),
-    start: async () => {
-      server = await natsForTest(dir, port);
+    start: async ({ empty = false } = {}) => {
+      if (empty) dirs.push(temporaryDir());
+      server = await open();
     },
     dispose: async () => {
       await server.stop();
-      remove();
+      for (const { remove } of dirs) remove();
     },
   };
 }

@@ -1,10 +1,8 @@
 /** The provisioner, opened from the bottom up: what comes later may use what came before, and is closed before it. */
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { consumeFacts } from '@molecule/bus';
 import { openChassis } from '@molecule/chassis';
 import { Directory } from '@molecule/directory';
-import { isUnavailable, whileLeading } from '@molecule/event-store';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { type Basics, Counter, Histogram, type Scope } from '@molecule/service';
 import { openBackend } from './backends/choose.ts';
@@ -19,7 +17,6 @@ import { serveRequests } from './requests.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/provisioner', import.meta.url));
 const TEMPLATES = fileURLToPath(new URL('../../../workspace-templates', import.meta.url));
-const CONSUMER_PULSE_MS = 10_000;
 const TEND_EVERY_MS = 60_000;
 
 export interface ProvisionerOptions {
@@ -72,29 +69,13 @@ export async function createProvisioner(
   serveRequests(requests, parts, runs);
 
   let reconciled = false;
-  loops.supervise('facts', CONSUMER_PULSE_MS, (signal, tick) =>
-    whileLeading({
-      ledger,
-      key: 'provisioner.facts',
-      log,
-      signal,
-      task: async (leading) => {
-        await recover(parts, runs, leading);
-        if (!reconciled) await reconcile(parts, runs, leading);
-        reconciled = true;
-        const handle = (facts: Parameters<typeof react>[2]) => react(parts, runs, facts, leading);
-        await consumeFacts(bus, {
-          consumer: 'provisioner',
-          log,
-          signal: leading,
-          types: HEARD,
-          handle,
-          tick,
-          isPassing: isUnavailable,
-        });
-      },
-    }),
-  );
+  chassis.hear(HEARD, (facts, leading) => react(parts, runs, facts, leading), {
+    first: async (leading) => {
+      await recover(parts, runs, leading);
+      if (!reconciled) await reconcile(parts, runs, leading);
+      reconciled = true;
+    },
+  });
   loops.every('backend-housekeeping', TEND_EVERY_MS, (signal) => backend.tend(signal));
   return await chassis.serve(httpService(serviceApp(log)));
 }

@@ -1,11 +1,12 @@
 /**
  * What others found out about a workspace, weighed (D5). They report evidence; the status is decided here.
  *
- *   R1. A fact's effect, its place in `foreign_events` and the position it was heard at are one transaction: heard again, it is passed.
+ *   R1. A fact's effect, its place in `foreign_events` and the note that it was heard are one transaction: heard again, it is passed,
+ *       by its id, whatever place it has in a stream that was lost and filled again.
  *   R2. What came to light about an earlier run, or was contradicted by the agent since, comes too late.
  */
 import { type AnyRecordedFact, type FactType, WorkspaceId } from '@molecule/contracts';
-import { advance, type Tx } from '@molecule/event-store';
+import { type Tx, takeOnce } from '@molecule/event-store';
 import type { Clock, Log } from '@molecule/service';
 import type { Tables } from '../database.ts';
 import { workspace } from './aggregate.ts';
@@ -79,17 +80,15 @@ interface ReactionParts {
   readonly log: Log;
 }
 
-type Heard = AnyRecordedFact & { readonly position: bigint };
-
 /** Takes in a batch in its order. Throws what keeps it from being stored; then it comes again. */
 export const react =
   ({ store, fleet, clock, log }: ReactionParts) =>
-  async (facts: readonly Heard[]): Promise<void> => {
+  async (facts: readonly AnyRecordedFact[]): Promise<void> => {
     for (const fact of facts) {
       const types = await store.transaction(async (tx, committing) => {
         const id = WorkspaceId.safeParse(fact.workspaceId);
         const decided = id.success ? await decide(tx, { fleet, clock }, fact, id.data) : null;
-        const isNew = await advance(tx.db, { reader: 'registry', source: 'FACTS', position: fact.position }); // R1
+        const isNew = await takeOnce(tx.db, { reader: 'registry', factId: fact.id }); // R1
         if (!isNew) return [];
         await keepForeignEvents(tx.db, [fact]);
         await rememberRun(tx, fact);
