@@ -13,7 +13,8 @@ import 'zod';
 
 pino({ level: 'silent' });
 new Hono();
-const nats = await connect({ servers: process.env['NATS_URL'] as string });
+const { host, username, password } = new URL(process.env['NATS_URL'] as string);
+const nats = await connect({ servers: host, user: username, pass: password });
 jetstream(nats);
 const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'] });
 new Kysely({ dialect: new PostgresDialect({ pool }) });

@@ -14,7 +14,7 @@ export interface Program {
 export async function startProgram(name: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
   const file = fileURLToPath(new URL(`../ceilings/${name}.ts`, import.meta.url));
   const child: ChildProcess = fork(file, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  const [port] = (await once(child, 'message')) as [number];
+  const [port] = (await Promise.race([once(child, 'message'), failed(child, name)])) as [number];
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid as number,
@@ -24,6 +24,12 @@ export async function startProgram(name: string, env: Readonly<Record<string, st
       await gone;
     },
   };
+}
+
+/** Rejects when it ends before it told its port. */
+async function failed(child: ChildProcess, name: string): Promise<never> {
+  const [code] = (await once(child, 'exit')) as [number | null];
+  throw new Error(`the program ${name} ended at its start (${code})`);
 }
 
 const TICK_US = 1e6 / 100; // USER_HZ is 100 on every Linux
