@@ -225,8 +225,8 @@ describe('consuming facts', () => {
     await eventually(() => facts.length === 1);
     expect(facts[0]).toMatchObject({ version: 3 });
     expect((await listParked(bus)).map(({ error }) => error.split(':')[0])).toEqual([
-      'the body is not JSON',
       'the data is wrong',
+      'the body is not JSON',
     ]);
     expect(lines.saying('a fact of a type not known here; passed over')).toHaveLength(1);
     expect((await bus.jsm.streams.info(STREAMS.facts)).state.messages).toBe(5);

@@ -47,14 +47,14 @@ export async function park(
   });
 }
 
-/** The oldest first, at most `limit`, of one consumer or of all. */
+/** The newest first, at most `limit`, of one consumer or of all. */
 export async function listParked(
   bus: Bus,
   { consumer, limit = 100 }: { readonly consumer?: string; readonly limit?: number } = {},
 ): Promise<Parked[]> {
   const found: Parked[] = [];
   const { state } = await bus.jsm.streams.info(STREAMS.parked);
-  for (let sequence = Math.max(state.first_seq, 1); sequence <= state.last_seq && found.length < limit; sequence++) {
+  for (let sequence = state.last_seq; sequence >= Math.max(state.first_seq, 1) && found.length < limit; sequence--) {
     const parked = await readParked(bus, sequence);
     if (parked && (consumer === undefined || parked.consumer === consumer)) found.push(parked);
   }

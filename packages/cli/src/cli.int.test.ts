@@ -126,6 +126,29 @@ describe('molecule status', () => {
   });
 });
 
+describe('molecule parked', () => {
+  it('shows what was set aside, and gives one again', async ({ platform }) => {
+    const origin = { stream: 'FACTS', sequence: 7, subject: 'container.exited.w' };
+    const one = {
+      seq: 3,
+      consumer: 'registry',
+      type: 'container.exited',
+      error: 'TypeError: no',
+      origin,
+      at: '2026-11-22T12:00:00Z',
+    };
+    platform.answers.set('/admin/parked', { parked: [one] });
+    const shown = await molecule(platform, 'parked');
+    expect(shown.code).toBe(1);
+    platform.answers.set('/admin/parked', { parked: [] });
+    expect((await molecule(platform, 'parked')).code).toBe(0);
+    platform.answers.set('/admin/parked/redrive?seq=3', { redriven: 3 });
+    expect((await molecule(platform, 'parked', '--redrive', '3')).code).toBe(0);
+    expect((await molecule(platform, 'parked', '--redrive', 'x')).code).toBe(2);
+    expect(platform.asked).toEqual(['GET /admin/parked', 'GET /admin/parked', 'POST /admin/parked/redrive?seq=3']);
+  });
+});
+
 describe('molecule rebuild', () => {
   const projection = { projection: 'p', table: 't', rows: 1, missing: 0, unexpected: 0, examples: [] };
   const result = (check: boolean, missing = 0) => ({

@@ -6,6 +6,7 @@ import { type Command, parseOptions } from './command.ts';
 import { audit } from './commands/audit.ts';
 import { doctor } from './commands/doctor.ts';
 import { events } from './commands/events.ts';
+import { parked } from './commands/parked.ts';
 import { rebuild } from './commands/rebuild.ts';
 import { status } from './commands/status.ts';
 import { up } from './commands/up.ts';
@@ -14,7 +15,7 @@ import { CliError, type Terminal } from './terminal.ts';
 import { ROOT } from './where.ts';
 
 /** In the order a newcomer needs them. */
-export const COMMANDS: readonly Command[] = [up, status, doctor, events, rebuild, audit];
+export const COMMANDS: readonly Command[] = [up, status, doctor, events, parked, rebuild, audit];
 
 /** Exit codes: 0 well, 1 something is not as it should be, 2 the command was not understood. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {

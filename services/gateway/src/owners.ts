@@ -24,6 +24,7 @@ export const OWNERS = [
   ['/admin/liveness', 'gateway'],
   ['/admin/health', 'gateway'],
   ['/admin/rebuild', 'gateway'],
+  ['/admin/parked/*', 'gateway'],
   ['/registry/heartbeat', 'gateway'],
 
   // Workspaces, their structure, their tokens and their data.

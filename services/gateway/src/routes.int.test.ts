@@ -1,5 +1,5 @@
 /** What the gateway tells of all services, and asks of them. */
-import { RequestServer } from '@molecule/bus';
+import { park, RequestServer } from '@molecule/bus';
 import { ask, type LedgerService, type RebuildReport, Refusal, SERVICES } from '@molecule/contracts';
 import { describe, expect } from 'vitest';
 import { ownersOf } from './owners.ts';
@@ -68,6 +68,35 @@ describe('rebuilding', () => {
   });
 });
 
+describe('what was set aside', () => {
+  it('is shown without what it says, the newest first, and given again by hand', async ({ world, bus }) => {
+    const gateway = await world.gateway();
+    const list = async () => JSON.parse((await call(gateway, '/admin/parked')).text).parked;
+    expect(await list()).toEqual([]);
+    const origin = { stream: 'FACTS', sequence: 7, subject: 'container.exited.w', body: '{"a":"secret"}' };
+    await park(bus, { consumer: 'registry', error: 'TypeError: no', origin });
+    await park(bus, { consumer: 'sweeper', error: 'later', origin });
+    expect(await list()).toEqual([
+      expect.objectContaining({ seq: 2, consumer: 'sweeper' }),
+      {
+        seq: 1,
+        consumer: 'registry',
+        type: 'container.exited',
+        error: 'TypeError: no',
+        origin: { stream: 'FACTS', sequence: 7, subject: 'container.exited.w' },
+        at: expect.any(String),
+      },
+    ]);
+    const redrive = (seq: string) => call(gateway, `/admin/parked/redrive?seq=${seq}`, { method: 'POST' });
+    expect(await redrive('1')).toMatchObject({ status: 200, text: '{"redriven":1}' });
+    expect(await redrive('1')).toMatchObject({ status: 404 });
+    expect(await redrive('x')).toMatchObject({ status: 400 });
+    expect(await list()).toEqual([expect.objectContaining({ seq: 2 })]);
+    const again = await bus.jsm.streams.getMessage('FACTS', { seq: 1 });
+    expect(again?.header.get('Molecule-Only-For')).toBe('registry');
+  });
+});
+
 describe('its own routes', () => {
   it('are declared with their class, and are its own by the table of owners', async ({ world }) => {
     const { service } = await world.gateway();
@@ -80,6 +109,8 @@ describe('its own routes', () => {
       'GET /admin/liveness': 'admin',
       'GET /admin/health': 'admin',
       'POST /admin/rebuild': 'admin',
+      'GET /admin/parked': 'admin',
+      'POST /admin/parked/redrive': 'admin',
       'GET /ws': 'socket',
     });
   });

@@ -1,5 +1,6 @@
 /** The routes that the gateway answers itself (spec 1 §7, and our own additions under `/admin`). */
-import { type LedgerService, Refusal, SCHEMAS } from '@molecule/contracts';
+import { isBusUnavailable, type Parked } from '@molecule/bus';
+import { type LedgerService, platformUnavailable, Refusal, SCHEMAS } from '@molecule/contracts';
 import { auth, defineAuth, json, serviceApp, type WithContext } from '@molecule/http';
 import type { Context } from 'hono';
 import { everyHealth, mergedLiveness } from './liveness.ts';
@@ -27,6 +28,16 @@ export const gatewayRoutes = (parts: Parts) =>
       return json(c, { check, reports, failed });
     })
 
+    .get('/admin/parked', auth.admin, async (c) => json(c, { parked: (await answered(parts.parked())).map(shown) }))
+
+    .post('/admin/parked/redrive', auth.admin, async (c) => {
+      const seq = Number(c.req.query('seq'));
+      if (!Number.isSafeInteger(seq) || seq < 1) throw new Refusal('invalid', 'seq must be a number of the list of parked facts');
+      if (!(await answered(parts.redrive(seq)))) throw new Refusal('not-found', 'not parked');
+      parts.log.info({ sequence: seq }, 'a parked fact is given again');
+      return json(c, { redriven: seq });
+    })
+
     // Who comes here did not ask for a socket.
     .get('/ws', socket, (c) => c.body('Bad Request', 400, { 'content-type': 'text/plain; charset=utf-8' }));
 
@@ -34,6 +45,22 @@ export const gatewayRoutes = (parts: Parts) =>
 const socket = defineAuth('socket', () => null);
 
 const isOn = (flag: string | undefined): boolean => flag !== undefined && ['1', 't', 'true'].includes(flag.toLowerCase());
+
+/** Without the body: what it says is for the service alone (I10). */
+const shown = ({ sequence, consumer, error, parkedAt, origin: { stream, sequence: place, subject } }: Parked) => ({
+  seq: sequence,
+  consumer,
+  type: subject.slice(0, Math.max(subject.lastIndexOf('.'), 0)),
+  error,
+  origin: { stream, sequence: place, subject },
+  at: parkedAt,
+});
+
+/** @throws Refusal when the bus does not answer now */
+const answered = <R>(asking: Promise<R>): Promise<R> =>
+  asking.catch((error: unknown) => {
+    throw isBusUnavailable(error) ? platformUnavailable(error) : error;
+  });
 
 const LEDGER_SERVICES = Object.keys(SCHEMAS) as LedgerService[];
 

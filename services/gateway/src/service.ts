@@ -1,5 +1,16 @@
 /** The gateway, opened from the bottom up: what comes later may use what came before, and is closed before it. */
-import { ask, BeatPublisher, type Bus, ensureStreams, exposeBusCounts, followLive, openBus, RequestServer } from '@molecule/bus';
+import {
+  ask,
+  BeatPublisher,
+  type Bus,
+  ensureStreams,
+  exposeBusCounts,
+  followLive,
+  listParked,
+  openBus,
+  RequestServer,
+  redriveParked,
+} from '@molecule/bus';
 import { ask as asks, type ServiceHealth, type ServiceName } from '@molecule/contracts';
 import { Directory } from '@molecule/directory';
 import {
@@ -111,6 +122,8 @@ export async function createGateway(
     metrics,
     healthOf: (service) => (service === 'gateway' ? health() : ask(bus, asks.health[service], {}, { timeoutMs: HEALTH_MS })),
     rebuild: (service, check) => ask(bus, asks.rebuild[service], { check }, { timeoutMs: REBUILD_MS }),
+    parked: () => listParked(bus, { limit: 100 }),
+    redrive: (sequence) => redriveParked(bus, { sequence }),
     production: mode === 'production',
   });
   const http = httpService(app, [
