@@ -1,4 +1,4 @@
-import { ask } from '@molecule/bus';
+import { ask, ensureStreams } from '@molecule/bus';
 import { ask as asks, ScheduleId, WorkspaceId } from '@molecule/contracts';
 import { waitFor, it as withServers } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
@@ -124,6 +124,14 @@ describe('evidence', () => {
     await publish(bus, lost, fact);
     await heardUpTo(registry, bus, id, 'a');
     expect(await registry.status(id)).toBe('online');
+  });
+
+  it('R1: is heard through a stream made anew, whose numbers begin again', async ({ registry, bus }) => {
+    const id = WorkspaceId.parse(await registry.create());
+    for (const name of ['a', 'b', 'c']) await heardUpTo(registry, bus, id, name);
+    await bus.jsm.streams.delete('FACTS');
+    await ensureStreams(bus);
+    await heardUpTo(registry, bus, id, 'd');
   });
 
   it('of nobody, or that nobody can read, harms nothing', async ({ registry, bus }) => {
