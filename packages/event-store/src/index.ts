@@ -4,7 +4,8 @@ export { takeOnce } from './heard.ts';
 export { type Leadership, whileLeading } from './leading.ts';
 export { MigrationRefused } from './migrate.ts';
 export { type OpenLedgerOptions, openLedger } from './open.ts';
-export { type RelayedLedger, type RelayOptions, type RelayTarget, startRelay, type TargetMark } from './relay.ts';
+export { type RelayedLedger, type RelayOptions, type RelayTarget, startRelay } from './relay.ts';
+export type { TargetMark } from './relay-place.ts';
 export {
   type Aggregate,
   type AnyAggregate,

@@ -3,7 +3,6 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { runOn, withClient } from './connection.ts';
 import { BEGINNING, placeOf } from './log.ts';
-import type { TargetMark } from './relay.ts';
 import type { LogCursor } from './types.ts';
 
 /** How long a place may go unremembered: what a killed relay publishes again. */
@@ -11,6 +10,14 @@ const REMEMBER_AFTER_MS = 200;
 const NAME = 'bus';
 /** Clocks differ, and a fact is published a little after it was recorded. */
 const MARGIN_MS = 60 * 60_000;
+
+/** Which stream it is, and how far it is filled. */
+export interface TargetMark {
+  readonly id: string;
+  readonly lastSequence: number;
+  /** Milliseconds for which it keeps a fact. */
+  readonly keepsMs: number;
+}
 
 interface Row extends pg.QueryResultRow {
   readonly transaction_id: string;

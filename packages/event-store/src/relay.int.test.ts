@@ -5,7 +5,8 @@ import { createBasics } from '@molecule/service';
 import { waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { add, it as base, plain, type Tables } from './fixtures/tally.ts';
-import { type RelayTarget, startRelay, type TargetMark } from './relay.ts';
+import { type RelayTarget, startRelay } from './relay.ts';
+import type { TargetMark } from './relay-place.ts';
 import type { Aggregate, Ledger } from './types.ts';
 
 /** A bus that remembers what it was given, and fails when told to. */

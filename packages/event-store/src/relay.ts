@@ -19,7 +19,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { whileLeading } from './leading.ts';
 import { registerLag } from './metrics.ts';
-import { Place } from './relay-place.ts';
+import { Place, type TargetMark } from './relay-place.ts';
 import type { LogCursor } from './types.ts';
 import { Waker } from './waker.ts';
 
@@ -61,13 +61,6 @@ export interface RelayTarget {
   mark(): Promise<TargetMark>;
   /** Called whenever it may have been lost since; returns the way to leave. */
   onReturn(listener: () => void): () => void;
-}
-
-export interface TargetMark {
-  readonly id: string;
-  readonly lastSequence: number;
-  /** Milliseconds for which it keeps a fact. */
-  readonly keepsMs: number;
 }
 
 /** Starts the relay as a loop of the service; it stops with the loops. */
