@@ -31,6 +31,7 @@ export function publishFacts(
   signal: AbortSignal,
 ): (facts: readonly RecordedFact[], until?: AbortSignal) => Promise<number> {
   const gate = new Gate(MAX_IN_FLIGHT);
+  const trouble = new Trouble(bus);
   /** The last unacknowledged fact of each stream and workspace, over all batches (P1). */
   const lastOf = new Map<string, Promise<unknown>>();
 
@@ -38,7 +39,7 @@ export function publishFacts(
     for (const predecessor of predecessors) await predecessor;
     await gate.enter();
     try {
-      return await publishOne(bus, encoded, log, until);
+      return await publishOne(bus, encoded, { log, signal: until, trouble });
     } finally {
       gate.leave();
     }
@@ -68,24 +69,44 @@ export function publishFacts(
 async function publishOne(
   bus: Bus,
   { fact, subject, body, headers }: EncodedFact,
-  log: Log,
-  signal: AbortSignal,
+  { log, signal, trouble }: { readonly log: Log; readonly signal: AbortSignal; readonly trouble: Trouble },
 ): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     while (!bus.connected && !signal.aborted) await sleep(LINK_LOOK_MS, signal); // P4
     signal.throwIfAborted();
     try {
       const { seq } = await bus.js.publish(subject, body, { msgID: fact.id, timeout: ACK_TIMEOUT_MS, headers });
-      if (attempt > TROUBLE_AFTER) bus.complain('publishing facts', null);
+      trouble.over();
       return seq;
     } catch (error) {
       bus.counts.factRetries++;
       if (attempt === TROUBLE_AFTER) {
-        bus.complain('publishing facts', 'facts are not acknowledged; they are kept and sent again');
+        trouble.begins();
         log.error({ err: error, subject, factId: fact.id, attempt }, 'a fact is not acknowledged; sending it again until it is');
       }
       await sleep(pauseMs(attempt), signal);
     }
+  }
+}
+
+/** What health says of publishing: any fact that is acknowledged ends it, for whoever met it may have been told to stop since. */
+class Trouble {
+  readonly #bus: Bus;
+  #told = false;
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+  }
+
+  begins(): void {
+    this.#told = true;
+    this.#bus.complain('publishing facts', 'facts are not acknowledged; they are kept and sent again');
+  }
+
+  over(): void {
+    if (!this.#told) return;
+    this.#told = false;
+    this.#bus.complain('publishing facts', null);
   }
 }
 
