@@ -1,7 +1,8 @@
-/** `npm run bench [-- <figure>…]`: measures, prints the table, and keeps it in bench/results/. See README.md for the method. */
+/** `npm run bench [-- <figure>… --quartets <n>]`: measures, prints the table, and keeps it in bench/results/. See README.md for the method. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { a2aFigures } from './figures/a2a.ts';
 import { commitFigures } from './figures/commits.ts';
 import { drainFigures } from './figures/drain.ts';
@@ -10,9 +11,19 @@ import { embeddedFigures, startFigures } from './figures/start.ts';
 import { type Figure, table } from './lib/report.ts';
 import { Cluster } from './lib/system.ts';
 
-const QUARTETS = 5;
 const FLEETS = { small: 1_000, large: 100_000 } as const;
 const LONG_LOG = 500_000;
+
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { quartets: { type: 'string', default: '5' } },
+});
+/** Fewer than five are for a quick look. */
+const QUARTETS = Number(values.quartets);
+if (!Number.isInteger(QUARTETS) || QUARTETS < 1) {
+  console.error(`--quartets takes a whole number from 1, not ${values.quartets}`);
+  process.exit(2);
+}
 
 /** Each group has a system of its own, so that none measures what another left behind. */
 const GROUPS = {
@@ -33,7 +44,6 @@ async function withCluster(measure: (cluster: Cluster) => Promise<Figure[]>): Pr
   }
 }
 
-const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in GROUPS));
 if (unknown.length > 0) {
   console.error(`there is no figure ${unknown.join(', ')}; there are ${Object.keys(GROUPS).join(', ')}`);
@@ -47,7 +57,7 @@ for (const [name, measure] of Object.entries(GROUPS)) {
   figures.push(...(await measure()));
 }
 const cores = cpus();
-const result = `Node ${process.version}, ${cores.length} × ${cores[0]?.model ?? 'unknown'}, load generator on the same machine.\n\n${table(figures)}\n`;
+const result = `Node ${process.version}, ${cores.length} × ${cores[0]?.model ?? 'unknown'}, load generator on the same machine, ${QUARTETS} quartet(s).\n\n${table(figures)}\n`;
 console.log(result);
 const results = fileURLToPath(new URL('./results', import.meta.url));
 await mkdir(results, { recursive: true });
