@@ -1,7 +1,7 @@
 /** `GET /workspaces/:id/activity` (spec 2 §4.2). */
 import { isWorkspaceId, platformUnavailable, Refusal } from '@molecule/contracts';
 import { isUnavailable } from '@molecule/event-store';
-import { auth, JSON_TYPE, type WithContext } from '@molecule/http';
+import { auth, JSON_TYPE, json, type WithContext } from '@molecule/http';
 import type { Hono } from 'hono';
 import type { Parts } from '../parts.ts';
 import { activityPage } from './list.ts';
@@ -15,7 +15,10 @@ export function activityRoutes(app: Hono<WithContext>, { ledger }: Pick<Parts, '
     const source = sourceOf(c.req.query('source') ?? '');
     if (source === undefined) throw new Refusal('invalid', "source must be 'canvas' or 'agent'");
     if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
-    const query = { type: c.req.query('type') || null, source, limit: limitOf(c.req.query('limit') ?? '') };
+    const type = c.req.query('type') || null;
+    // Any text may be asked for (spec 2 §4.2), also one that PostgreSQL cannot hold and no row has.
+    if (type?.includes('\0')) return json(c, []);
+    const query = { type, source, limit: limitOf(c.req.query('limit') ?? '') };
     const page = await activityPage(ledger.db, id, query).catch((error: unknown) => {
       if (isUnavailable(error)) throw platformUnavailable(error);
       c.get('log').error({ err: error }, 'activity could not be read');

@@ -221,6 +221,8 @@ describe('callers', () => {
     expect(await world.activity(proxy, id, '?limit=1')).toMatchObject([{ id: rows[0]?.id }]);
     const odd = await world.send(proxy, `/workspaces/${id}/activity?source=x`, 'GET', { identity: { kind: 'admin' } });
     expect(odd).toMatchObject({ status: 400, text: `{"error":"source must be 'canvas' or 'agent'"}` });
+    const nul = await world.send(proxy, `/workspaces/${id}/activity?type=%00`, 'GET', { identity: { kind: 'admin' } });
+    expect([nul.status, nul.text]).toEqual([200, '[]']);
     expect((await world.send(proxy, `/workspaces/${id}/activity`, 'GET', { identity: anonymous })).status).toBe(401);
 
     // Only the canvas, and what counts as it, is told of replies; only workspaces have reached somebody.
