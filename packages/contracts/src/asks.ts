@@ -32,6 +32,13 @@ export const DirectoryEntry = z.object({
 });
 export type DirectoryEntry = z.infer<typeof DirectoryEntry>;
 
+/** An org token or a session that opens doors now: SHA-256 of it, and what it is. */
+export const AccessEntry = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('org'), id: TokenId, hash: z.string(), prefix: z.string(), orgId: z.string() }),
+  z.object({ kind: z.literal('session'), id: TokenId, hash: z.string(), expiresAt: z.string() }),
+]);
+export type AccessEntry = z.infer<typeof AccessEntry>;
+
 export const ManagedResource = z.object({
   /** `id12` of the workspace it was made for. */
   prefix: z.string(),
@@ -116,6 +123,18 @@ export const ask = {
         ),
       }),
     }),
+    /** Org tokens and sessions that are good now, page by page; `version` is that of the stream `access.platform` they show. */
+    access: defineRpc({
+      subject: 'ask.registry.access',
+      input: z.object({ after: z.string().nullable() }),
+      output: z.object({ version: z.number().int(), entries: z.array(AccessEntry), next: z.string().nullable() }),
+    }),
+    /** A message came for a sleeping workspace (spec 1 §2.4): starts it, once however often it is asked. */
+    wake: defineRpc({
+      subject: 'ask.registry.wake',
+      input: z.object({ workspaceId: WorkspaceId, commandId: z.string() }),
+      output: z.object({ waking: z.boolean() }),
+    }),
     /** The provisioner minted a token and wrote it to the agent's volume: all others die, this one lives. Only its hash travels. */
     replaceTokens: defineRpc({
       subject: 'ask.registry.replace-tokens',
@@ -150,6 +169,12 @@ export const ask = {
       /** `certain: false`: the engine could not say, which counts as alive. */
       output: z.object({ running: z.boolean(), certain: z.boolean() }),
     }),
+    /** The first `runtime:` line of the config that the running workload has; `null` when nothing runs or it says nothing. */
+    configuredRuntime: defineRpc({
+      subject: 'ask.provisioner.configured-runtime',
+      input: z.object({ workspaceId: WorkspaceId }),
+      output: z.object({ runtime: z.string().nullable() }),
+    }),
     /** Stops what runs for a workspace, and only after a proven stop removes its volume. */
     stop: defineRpc({
       subject: 'ask.provisioner.stop',
@@ -158,6 +183,19 @@ export const ask = {
     }),
     /** The same for a labelled resource whose workspace id is not known whole. */
     reap: defineRpc({ subject: 'ask.provisioner.reap', input: z.object({ prefix: z.string() }), output: StopResult }),
+  },
+  'a2a-proxy': {
+    /** What is going on with a workspace's calls, as the proxy's own log and tables say. */
+    traffic: defineRpc({
+      subject: 'ask.a2a-proxy.traffic',
+      input: z.object({ workspaceId: WorkspaceId }),
+      output: z.object({
+        /** Calls to it that were sent and have not ended. */
+        openCalls: z.number().int(),
+        /** When it last made a call that succeeded, RFC 3339 (spec 1 §1.1). */
+        lastOutboundAt: z.string().nullable(),
+      }),
+    }),
   },
   scheduler: {
     disableFor: defineRpc({

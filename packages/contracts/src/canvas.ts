@@ -48,7 +48,37 @@ function translate(fact: AnyRecordedFact): { event: string; payload: Record<stri
               reason: `skipped: workspace busy (active_tasks=${fact.data.activeTasks})`,
             },
           };
+    case 'notice.removed':
+      return { event: 'WORKSPACE_REMOVED', payload: { cascade_deleted: 0 } };
+    case 'workspace.expanded':
+      return { event: 'WORKSPACE_EXPANDED', payload: { children: fact.data.children } };
+    case 'workspace.collapsed':
+      return { event: 'WORKSPACE_COLLAPSED', payload: { removed_children: fact.data.removedChildren } };
+    case 'workspace.agent-assigned':
+      return { event: 'AGENT_ASSIGNED', payload: agentPayload(fact.data) };
+    case 'workspace.agent-replaced':
+      return { event: 'AGENT_REPLACED', payload: { ...agentPayload(fact.data), old_model: fact.data.oldModel } };
+    case 'workspace.agent-removed':
+      return { event: 'AGENT_REMOVED', payload: agentPayload(fact.data) };
+    case 'workspace.agent-moved-out':
+      return {
+        event: 'AGENT_MOVED',
+        payload: { ...agentPayload(fact.data), target_workspace_id: fact.data.targetWorkspaceId },
+      };
+    case 'workspace.agent-moved-in':
+      return {
+        event: 'AGENT_MOVED',
+        payload: { ...agentPayload(fact.data), source_workspace_id: fact.data.sourceWorkspaceId },
+      };
     case 'workspace.changed':
+    case 'workspace.budgeted':
+    case 'workspace.idle-limited':
+    case 'access.token-issued':
+    case 'access.token-revoked':
+    case 'access.session-opened':
+    case 'access.session-closed':
+    case 'access.denied':
+    case 'liveness.remote-stale':
     case 'workspace.moved':
     case 'workspace.located':
     case 'token.issued':
@@ -84,13 +114,18 @@ function translate(fact: AnyRecordedFact): { event: string; payload: Record<stri
 /** A fact type was forgotten: the compiler says so here. At run time, a newer service's fact concerns no canvas of ours. */
 const unknownFact = (_fact: never): null => null;
 
+const agentPayload = ({ agentId, model }: { readonly agentId: string; readonly model: string }) => ({ agent_id: agentId, model });
+
 function createdEvent(data: Extract<AnyRecordedFact, { type: 'workspace.created' }>['data']) {
   switch (data.status) {
     case 'online':
       return { event: 'WORKSPACE_ONLINE', payload: { name: data.name, external: true } };
     case 'awaiting_agent':
       return { event: 'WORKSPACE_AWAITING_AGENT', payload: { name: data.name, external: true } };
-    default:
-      return { event: 'WORKSPACE_PROVISIONING', payload: { name: data.name, tier: data.tier, runtime: data.runtime } };
+    default: {
+      const { name, tier, runtime, parentId } = data;
+      const more = data.by === 'expand' ? { parent_id: parentId } : { runtime };
+      return { event: 'WORKSPACE_PROVISIONING', payload: { name, tier, ...more } };
+    }
   }
 }

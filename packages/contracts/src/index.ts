@@ -1,5 +1,5 @@
 /** The public surface of @molecule/contracts. What is not named here is private to the package. */
-export { ask, DirectoryEntry, ManagedResource, RebuildReport, ServiceHealth } from './asks.ts';
+export { AccessEntry, ask, DirectoryEntry, ManagedResource, RebuildReport, ServiceHealth } from './asks.ts';
 export { type CanvasEvent, canvasEvents } from './canvas.ts';
 export { CAPABILITIES, Capability, type CapabilitySet, capabilitySet } from './capabilities.ts';
 export {
@@ -23,16 +23,35 @@ export {
   MessageSource,
   type RecordedA2aFact,
 } from './facts/a2a.ts';
+export {
+  type AccessFact,
+  accessFacts,
+  Denial,
+  type DenialFact,
+  DenialReason,
+  denialFacts,
+  type RecordedAccessFact,
+  SessionOrigin,
+} from './facts/access.ts';
 export { BackendName, type ContainerFact, containerFacts, type RecordedContainerFact } from './facts/container.ts';
 export { type AnyFact, type AnyRecordedFact, FACT_CONTEXTS, FACTS, type FactType, factContract } from './facts/index.ts';
+export { type NoticeFact, noticeFacts } from './facts/notice.ts';
 export { type RecordedScheduleFact, type ScheduleFact, scheduleFacts } from './facts/schedule.ts';
 export { type RecordedSweepFact, type SweepFact, sweepFacts } from './facts/sweep.ts';
-export { Json, type RecordedWorkspaceFact, WorkspaceAccess, type WorkspaceFact, workspaceFacts } from './facts/workspace.ts';
+export {
+  Json,
+  type RecordedWorkspaceFact,
+  StartOptions,
+  WorkspaceAccess,
+  type WorkspaceFact,
+  workspaceFacts,
+} from './facts/workspace.ts';
 export { Beat, type BeatMark, HeartbeatBody, RuntimeMetadata } from './heartbeat.ts';
 export { id12, isWorkspaceId, MessageId, ScheduleId, Timestamp, TokenId, WorkspaceId } from './ids.ts';
 export { LiveBatch, LiveEvent } from './live.ts';
-export { Identity, Principal, RequestContext } from './principal.ts';
+export { Identity, Principal, principalOf, RequestContext, Session } from './principal.ts';
 export { platformUnavailable, Refusal, type RefusalKind, type RefusalOptions } from './refusals.ts';
+export { DenialReport, TokenUses } from './reports.ts';
 export { type LedgerService, SCHEMAS, SERVICES, ServiceName } from './services.ts';
 export { StatusReason, WORKSPACE_STATUSES, WorkspaceStatus } from './status.ts';
 export { PLATFORM, STREAMS, subjects } from './subjects.ts';

@@ -29,6 +29,9 @@ export const subjects = {
   everyParked: 'parked.*',
   /** Wakes the relay of a service that is active in another replica. */
   relayNudge: (service: ServiceName): string => `relay.nudge.${token(service)}`,
+  /** What gateways report to the registry; see `reports.ts`. */
+  tokenUses: 'report.token-uses',
+  denials: 'report.denials',
   /** A directory says that it is there, and that it goes. */
   directoryPresence: 'directory.presence',
   /** Asks every directory to answer once it has applied a version (I4). */

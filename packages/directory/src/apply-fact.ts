@@ -57,7 +57,17 @@ export function applyFact(entry: DirectoryEntry | undefined, fact: RecordedWorks
     }
     case 'token.revoked':
       return { ...after, tokens: after.tokens.filter(({ tokenId }) => tokenId !== fact.data.tokenId) };
+    case 'workspace.budgeted':
+      return { ...after, budgetLimit: fact.data.budgetLimit };
     case 'workspace.card':
+    case 'workspace.idle-limited':
+    case 'workspace.expanded':
+    case 'workspace.collapsed':
+    case 'workspace.agent-assigned':
+    case 'workspace.agent-replaced':
+    case 'workspace.agent-removed':
+    case 'workspace.agent-moved-out':
+    case 'workspace.agent-moved-in':
       return after;
     default:
       return unreachable(fact);

@@ -5,7 +5,9 @@ import { type Log, newId } from '@molecule/service';
 import { Hono } from 'hono';
 import type { H, RouterRoute } from 'hono/types';
 import { findTargetHandler } from 'hono/utils/handler';
+import type { z } from 'zod';
 import { anonymousContext, attachedContext, type WithContext } from './context.ts';
+import type { RouteDoc } from './doc.ts';
 import { renderError } from './problems.ts';
 
 /** What hono's `c.env` holds: node's own request and response, or, in a test without a server, a context. */
@@ -54,18 +56,31 @@ export interface RouteInfo {
   readonly path: string;
   /** The name of its auth class; `undeclared` is a mistake that a test reports. */
   readonly authClass: string;
+  readonly doc?: RouteDoc;
+  /** The schema that checks its body. */
+  readonly body?: z.ZodType;
+}
+
+/** What the middlewares of a route say of it. */
+interface Declarations {
+  readonly authClass?: string;
+  readonly routeDoc?: RouteDoc;
+  readonly bodySchema?: z.ZodType;
 }
 
 /** The routes of an app with their auth classes; middlewares for whole subtrees are left out. */
 export function listRoutes(app: Hono<WithContext>): RouteInfo[] {
-  const routes = new Map<string, { method: string; path: string; authClass: string }>();
+  const routes = new Map<string, RouteInfo>();
   for (const { method, path, handler } of app.routes) {
     if (method === 'ALL') continue;
     const key = `${method} ${path}`;
-    const { authClass } = findTargetHandler(handler as H) as { authClass?: string };
-    const known = routes.get(key);
-    if (!known) routes.set(key, { method, path, authClass: authClass ?? 'undeclared' });
-    else if (authClass !== undefined) known.authClass = authClass;
+    const { authClass, routeDoc, bodySchema } = findTargetHandler(handler as H) as Declarations;
+    routes.set(key, {
+      ...(routes.get(key) ?? { method, path, authClass: 'undeclared' }),
+      ...(authClass !== undefined && { authClass }),
+      ...(routeDoc !== undefined && { doc: routeDoc }),
+      ...(bodySchema !== undefined && { body: bodySchema }),
+    });
   }
   return [...routes.values()];
 }

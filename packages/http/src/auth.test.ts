@@ -11,7 +11,7 @@ const identities = {
   anonymous: { kind: 'anonymous' },
   unknown: { kind: 'unknown-token' },
   admin: { kind: 'admin' },
-  org: { kind: 'org', tokenId: 't' },
+  org: { kind: 'org', tokenId: 't', prefix: 'abcdefgh', orgId: '' },
   workspace: { kind: 'workspace', workspaceId: WORKSPACE, tokenId: 't' },
   other: { kind: 'workspace', workspaceId: OTHER, tokenId: 't' },
   service: { kind: 'service', service: 'scheduler', as: '' },

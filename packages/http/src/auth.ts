@@ -26,11 +26,11 @@ export function defineAuth(authClass: string, decide: AuthDecision): AuthMiddlew
 }
 
 /** Spec 1 §4.2, in its order. A service of ours passes. */
-export function adminRefusal({ identity, devOpen, adminTokenSet, noLiveToken, tokensKnown }: Principal): Refusal | null {
+export function adminRefusal({ identity, session, devOpen, adminTokenSet, noLiveToken, tokensKnown }: Principal): Refusal | null {
   if (identity.kind === 'service') return null;
   if (!tokensKnown) return platformUnavailable();
   if (noLiveToken && !adminTokenSet) return null;
-  if (devOpen) return null;
+  if (devOpen || session !== null) return null;
   switch (identity.kind) {
     case 'anonymous':
       return problem.adminAuthRequired();
@@ -49,13 +49,13 @@ export function adminRefusal({ identity, devOpen, adminTokenSet, noLiveToken, to
  * Spec 1 §4.3 for the workspace `id` of the path. A presented bearer decides alone, also in development mode; the admin
  * token and development mode need no look-up, so they decide while tokens are unknown, too.
  */
-export function workspaceRefusal({ identity, devOpen, tokensKnown }: Principal, id: string): Refusal | null {
+export function workspaceRefusal({ identity, session, sameOrigin, devOpen, tokensKnown }: Principal, id: string): Refusal | null {
   switch (identity.kind) {
     case 'service':
     case 'admin':
       return null;
     case 'anonymous':
-      if (devOpen) return null;
+      if (sameOrigin || devOpen || (session !== null && tokensKnown)) return null;
       return tokensKnown ? problem.missingWorkspaceToken() : platformUnavailable();
     case 'org':
       return tokensKnown ? null : platformUnavailable();
@@ -67,10 +67,32 @@ export function workspaceRefusal({ identity, devOpen, tokensKnown }: Principal, 
   }
 }
 
+/**
+ * CanvasOrBearer (spec 1 §4.4): for what is cosmetic. A bearer decides alone; without one a page that we trust is enough, and
+ * development (§9 #23). What cannot be looked up opens no door (README choice 11).
+ */
+export function canvasRefusal(principal: Principal): Refusal | null {
+  const { identity, session, sameOrigin, allowedOrigin, devOpen, noLiveToken, tokensKnown } = principal;
+  if (identity.kind === 'service') return null;
+  if (!tokensKnown) return platformUnavailable();
+  if (noLiveToken || devOpen) return null;
+  switch (identity.kind) {
+    case 'admin':
+    case 'workspace':
+      return null;
+    case 'org':
+    case 'unknown-token':
+      return problem.invalidAdminToken();
+    case 'anonymous':
+      return session !== null || allowedOrigin || sameOrigin ? null : problem.adminAuthRequired();
+  }
+}
+
 export const auth = {
   /** Anyone (spec 2: OPEN). */
   none: defineAuth('none', () => null),
   admin: defineAuth('admin', ({ principal }) => adminRefusal(principal)),
+  canvasOrBearer: defineAuth('canvasOrBearer', ({ principal }) => canvasRefusal(principal)),
   /** The workspace is the path's `:id`. */
   workspace: defineAuth('workspace', ({ principal }, c) => workspaceRefusal(principal, c.req.param('id') ?? '')),
 } as const;

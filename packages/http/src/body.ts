@@ -164,6 +164,18 @@ export const body = <Schema extends z.ZodType>(
   schema: Schema,
   refusal: (problem: BodyProblem) => Refusal,
   { maxBytes = DEFAULT_MAX_BODY_BYTES, empty }: BodyOptions = {},
+): BodyMiddleware<Schema> => Object.assign(checking(schema, refusal, { maxBytes, empty }), { bodySchema: schema });
+
+type BodyMiddleware<Schema extends z.ZodType> = MiddlewareHandler<
+  WithContext,
+  string,
+  { in: { json: z.input<Schema> }; out: { json: z.output<Schema> } }
+> & { readonly bodySchema: Schema };
+
+const checking = <Schema extends z.ZodType>(
+  schema: Schema,
+  refusal: (problem: BodyProblem) => Refusal,
+  { maxBytes, empty }: { readonly maxBytes: number; readonly empty: unknown },
 ): MiddlewareHandler<WithContext, string, { in: { json: z.input<Schema> }; out: { json: z.output<Schema> } }> =>
   async function body(c, next) {
     const raw = await readFrom(c, maxBytes).catch((error: unknown) => {

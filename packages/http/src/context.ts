@@ -7,7 +7,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { RequestContext } from '@molecule/contracts';
+import { principalOf, RequestContext } from '@molecule/contracts';
 import type { Log } from '@molecule/service';
 import { z } from 'zod';
 
@@ -63,13 +63,8 @@ export const attachedContext = (req: IncomingMessage): RequestContext | undefine
 
 /** Who a request without a trusted context comes from: nobody, and nothing is known. */
 export const anonymousContext = (requestId: string): RequestContext => ({
-  principal: {
-    identity: { kind: 'anonymous' },
-    devOpen: false,
-    adminTokenSet: true,
-    noLiveToken: false,
-    tokensKnown: false,
-  },
+  principal: principalOf({ kind: 'anonymous' }, { tokensKnown: false }),
+  peer: '',
   requestId,
   beats: null,
 });

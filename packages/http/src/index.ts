@@ -1,7 +1,15 @@
 /** The public surface of @molecule/http: how a service speaks HTTP. What is not named here is private to the package. */
 export { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 export { listRoutes, type NodeBindings, type RouteInfo, serviceApp } from './app.ts';
-export { type AuthDecision, type AuthMiddleware, adminRefusal, auth, defineAuth, workspaceRefusal } from './auth.ts';
+export {
+  type AuthDecision,
+  type AuthMiddleware,
+  adminRefusal,
+  auth,
+  canvasRefusal,
+  defineAuth,
+  workspaceRefusal,
+} from './auth.ts';
 export {
   BodyError,
   type BodyOptions,
@@ -23,6 +31,7 @@ export {
   verifyContext,
   type WithContext,
 } from './context.ts';
+export { type DocMiddleware, doc, type RouteDoc } from './doc.ts';
 export { type Listening, type ListenOptions, listen } from './listen.ts';
 export {
   type CatchesUp,

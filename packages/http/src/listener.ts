@@ -6,6 +6,7 @@ import { type Log, newId } from '@molecule/service';
 import type { Hono } from 'hono';
 import { listRoutes, type RouteInfo, redirectStatus, trimSlashes } from './app.ts';
 import { anonymousContext, attachContext, attachedContext, CONTEXT_HEADER, verifyContext, type WithContext } from './context.ts';
+import type { RouteDoc } from './doc.ts';
 import { sendError } from './problems.ts';
 
 /** A hot route, answered on node's own request and response. */
@@ -16,6 +17,7 @@ export interface RawRoute {
   /** For documents and tests: `/workspaces/:id/a2a`. */
   readonly path: string;
   readonly authClass?: string;
+  readonly doc?: RouteDoc;
   handle(
     req: IncomingMessage,
     res: ServerResponse,
@@ -32,7 +34,10 @@ export interface HttpService {
 export const httpService = (app: Hono<WithContext>, raw: readonly RawRoute[] = []): HttpService => ({
   app,
   raw,
-  routes: () => [...raw.map(({ method, path, authClass = 'undeclared' }) => ({ method, path, authClass })), ...listRoutes(app)],
+  routes: () => [
+    ...raw.map(({ method, path, authClass = 'undeclared', doc }) => ({ method, path, authClass, ...(doc && { doc }) })),
+    ...listRoutes(app),
+  ],
 });
 
 export type Listener = (req: IncomingMessage, res: ServerResponse) => void;

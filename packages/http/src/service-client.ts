@@ -1,5 +1,5 @@
 /** How one service of ours calls another's HTTP API: on its own behalf, with a signed context. */
-import type { RequestContext } from '@molecule/contracts';
+import { principalOf, type RequestContext } from '@molecule/contracts';
 import { type Log, newId } from '@molecule/service';
 import type { Dispatcher } from 'undici';
 import { CONTEXT_HEADER, signContext } from './context.ts';
@@ -121,13 +121,8 @@ export class ServiceClient {
 
   #context(as: string): RequestContext {
     return {
-      principal: {
-        identity: { kind: 'service', service: this.#service, as },
-        devOpen: false,
-        adminTokenSet: true,
-        noLiveToken: false,
-        tokensKnown: true,
-      },
+      principal: principalOf({ kind: 'service', service: this.#service, as }),
+      peer: '',
       requestId: newId(),
       beats: null,
     };

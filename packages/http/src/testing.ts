@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import type { Identity, Principal, RequestContext } from '@molecule/contracts';
+import { type Identity, type Principal, principalOf, type RequestContext } from '@molecule/contracts';
 import { createLog, type Log } from '@molecule/service';
 
 export const KEY = 'k'.repeat(32);
@@ -15,17 +15,12 @@ export function recordingLog(): { log: Log; lines: string[] } {
   return { log, lines };
 }
 
-export const principal = (identity: Identity, rest: Partial<Principal> = {}): Principal => ({
-  identity,
-  devOpen: false,
-  adminTokenSet: false,
-  noLiveToken: false,
-  tokensKnown: true,
-  ...rest,
-});
+export const principal = (identity: Identity, rest: Partial<Principal> = {}): Principal =>
+  principalOf(identity, { adminTokenSet: false, ...rest });
 
 export const contextOf = (identity: Identity, rest: Partial<Principal> = {}): RequestContext => ({
   principal: principal(identity, rest),
+  peer: '127.0.0.1',
   requestId: 'request-1',
   beats: null,
 });

@@ -1,6 +1,6 @@
 /** A gateway's side of a service: requests in somebody's name, with a context as the gateway signs it. */
 import { randomUUID } from 'node:crypto';
-import type { Identity, RequestContext } from '@molecule/contracts';
+import { type Identity, principalOf, type RequestContext } from '@molecule/contracts';
 import { Agent as Dialer, request } from 'undici';
 
 export interface SignedRequest {
@@ -42,7 +42,8 @@ export async function signedRequest({
   signal,
 }: SignedRequest): Promise<SignedAnswer> {
   const context: RequestContext = {
-    principal: { identity, devOpen: false, adminTokenSet: true, noLiveToken: false, tokensKnown: true, ...principal },
+    principal: principalOf(identity, principal),
+    peer: '127.0.0.1',
     requestId: randomUUID(),
     beats,
   };

@@ -36,12 +36,12 @@ export type NewWorkspace = Omit<Partial<CreatedData>, 'parentId'> & {
   readonly at?: string;
 };
 
-export type RegistryAsk = Exclude<keyof typeof ask.registry, 'health' | 'rebuild'>;
+export type RegistryAsk = Exclude<keyof typeof ask.registry, 'health' | 'rebuild' | 'wake'>;
 
 export class StandInRegistry {
   readonly entries = new Map<string, DirectoryEntry>();
   /** How often each was asked. */
-  readonly asked: Record<RegistryAsk, number> = { directory: 0, resolve: 0, rows: 0, replaceTokens: 0 };
+  readonly asked: Record<RegistryAsk, number> = { directory: 0, access: 0, resolve: 0, rows: 0, replaceTokens: 0 };
   /** What fails from now on. */
   readonly failing = new Set<RegistryAsk>();
   /** Entries on a page of the directory. */
@@ -70,6 +70,10 @@ export class StandInRegistry {
       const rest = sorted.filter(({ workspaceId }) => after === null || workspaceId > after);
       const entries = rest.slice(0, this.pageSize);
       return { entries, next: rest.length > this.pageSize ? (entries.at(-1)?.workspaceId ?? null) : null };
+    });
+    this.#requests.serve(ask.registry.access, () => {
+      this.#count('access');
+      return { version: 0, entries: [], next: null };
     });
     this.#requests.serve(ask.registry.resolve, ({ workspaceId }) => {
       this.#count('resolve');

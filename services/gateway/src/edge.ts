@@ -69,6 +69,7 @@ export const contextOf = (
   { principals, newId, mark }: Pick<EdgeParts, 'principals' | 'newId' | 'mark'>,
 ): RequestContext => ({
   principal: principals.of(request.headers.authorization),
+  peer: request.socket.remoteAddress ?? '',
   requestId: newId(),
   beats: mark(),
 });

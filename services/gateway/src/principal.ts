@@ -55,6 +55,10 @@ export class Principals {
   of(authorization: string | undefined): Principal {
     return {
       identity: this.#identify(bearerOf(authorization)),
+      session: null,
+      invalidSession: false,
+      sameOrigin: false,
+      allowedOrigin: false,
       devOpen: this.#devOpen,
       adminTokenSet: this.#adminDigest !== undefined,
       noLiveToken: !this.#tokens.anyLiveToken(),

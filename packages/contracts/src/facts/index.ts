@@ -2,13 +2,18 @@
 import type { z } from 'zod';
 import type { FactContract, RecordedFactOf } from '../define.ts';
 import { a2aFacts, agentFacts } from './a2a.ts';
+import { accessFacts, denialFacts } from './access.ts';
 import { containerFacts } from './container.ts';
+import { noticeFacts } from './notice.ts';
 import { scheduleFacts } from './schedule.ts';
 import { sweepFacts } from './sweep.ts';
 import { workspaceFacts } from './workspace.ts';
 
 export const FACTS = {
   ...workspaceFacts,
+  ...accessFacts,
+  ...denialFacts,
+  ...noticeFacts,
   ...a2aFacts,
   ...agentFacts,
   ...scheduleFacts,

@@ -17,6 +17,11 @@ export const sweepFacts = defineFacts({
     schema: z.object({ workspaceId: WorkspaceId, lastHeardAt: Timestamp, leaseSeconds: z.number() }),
     audience: 'all',
   },
+  /** Nothing was heard of a remote agent for longer than it may be silent (spec 1 §2.5). */
+  'liveness.remote-stale': {
+    schema: z.object({ workspaceId: WorkspaceId, lastHeardAt: Timestamp, staleAfterSeconds: z.number() }),
+    audience: 'all',
+  },
   'provision.timed-out': {
     schema: z.object({ workspaceId: WorkspaceId, timeoutSeconds: z.number().int(), runtime: z.string(), since: Timestamp }),
     audience: 'all',

@@ -14,6 +14,17 @@ export type WorkspaceAccess = z.infer<typeof WorkspaceAccess>;
 /** `all`: the gateway's tokens, the proxy's routes, the scheduler's and the sweeper's view all follow these facts. */
 const heard = <Schema extends z.ZodType>(schema: Schema) => ({ schema, audience: 'all' }) as const;
 
+/** What a start does beside starting. */
+export const StartOptions = z.object({
+  /** A template directory that overwrites the config volume, relative to the templates' root; `null` leaves the volume as it is. */
+  template: z.string().nullable(),
+  /** Whether the agent's session is thrown away. */
+  resetSession: z.boolean(),
+});
+export type StartOptions = z.infer<typeof StartOptions>;
+
+const AgentId = z.uuid();
+
 export const workspaceFacts = defineFacts({
   'workspace.created': heard(
     z.object({
@@ -27,7 +38,7 @@ export const workspaceFacts = defineFacts({
       url: z.string(),
       status: WorkspaceStatus,
       /** `register` for rows that appear with an agent's first register (spec 1 §2.2). */
-      by: z.enum(['create', 'register']),
+      by: z.enum(['create', 'register', 'expand']),
       template: z.string(),
       model: z.string(),
       workspaceDir: z.string().nullable(),
@@ -76,6 +87,8 @@ export const workspaceFacts = defineFacts({
       sampleError: z.string().optional(),
       /** The event on the wire that tells of it (spec 1 §6.4), or none. */
       event: z.object({ type: z.string(), payload: z.record(z.string(), Json) }).nullable(),
+      /** How the start that follows differs from an ordinary one (spec 1 §1.8). */
+      start: StartOptions.optional(),
     }),
   ),
   'workspace.removed': heard(
@@ -85,6 +98,19 @@ export const workspaceFacts = defineFacts({
       cascadeDeleted: z.number().int().optional(),
     }),
   ),
+  /** The operator's ceiling for what the workspace may spend; `null`: none (spec 1 §1.10). */
+  'workspace.budgeted': heard(z.object({ /** US cents. */ budgetLimit: z.number().int().nullable() })),
+  /** After how many idle minutes it is put to sleep; `null`: never (README choice 8). */
+  'workspace.idle-limited': heard(z.object({ minutes: z.number().int().nullable() })),
+  /** Children were made of the template's `sub_workspaces` (spec 1 §1.9). */
+  'workspace.expanded': heard(z.object({ children: z.array(z.object({ id: WorkspaceId, name: z.string(), role: z.string() })) })),
+  'workspace.collapsed': heard(z.object({ removedChildren: z.array(z.string()) })),
+  /** The agent record (spec 1 §1.9): at most one active per workspace. */
+  'workspace.agent-assigned': heard(z.object({ agentId: AgentId, model: z.string() })),
+  'workspace.agent-replaced': heard(z.object({ agentId: AgentId, model: z.string(), oldAgentId: AgentId, oldModel: z.string() })),
+  'workspace.agent-removed': heard(z.object({ agentId: AgentId, model: z.string() })),
+  'workspace.agent-moved-out': heard(z.object({ agentId: AgentId, model: z.string(), targetWorkspaceId: WorkspaceId })),
+  'workspace.agent-moved-in': heard(z.object({ agentId: AgentId, model: z.string(), sourceWorkspaceId: WorkspaceId })),
   'token.issued': heard(
     z.object({
       tokenId: TokenId,

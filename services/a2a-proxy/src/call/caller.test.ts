@@ -1,4 +1,4 @@
-import type { Identity, Principal } from '@molecule/contracts';
+import { type Identity, type Principal, principalOf } from '@molecule/contracts';
 import { describe, expect, it } from 'vitest';
 import { answers } from './answer.ts';
 import { identifyCaller, limitOf } from './caller.ts';
@@ -7,13 +7,7 @@ const target = '0b6c2f53-6d52-4c0c-8f3e-0f6f7c1d2e3f';
 const other = '1b6c2f53-6d52-4c0c-8f3e-0f6f7c1d2e3f';
 const third = '2b6c2f53-6d52-4c0c-8f3e-0f6f7c1d2e3f';
 
-const principal = (identity: Identity, tokensKnown = true): Principal => ({
-  identity,
-  devOpen: false,
-  adminTokenSet: true,
-  noLiveToken: false,
-  tokensKnown,
-});
+const principal = (identity: Identity, tokensKnown = true): Principal => principalOf(identity, { tokensKnown });
 const anonymous = principal({ kind: 'anonymous' });
 const workspace = (workspaceId: string) => principal({ kind: 'workspace', workspaceId, tokenId: third });
 

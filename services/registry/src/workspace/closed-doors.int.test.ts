@@ -32,7 +32,12 @@ describe('POST /registry/check-access', () => {
     for (const as of [NOBODY, UNKNOWN])
       expect(await ask(as)).toMatchObject({ status: 401, body: { error: 'missing workspace auth token' } });
     const service: Identity = { kind: 'service', service: 'scheduler', as: 'scheduler' };
-    for (const as of [{ kind: 'admin' } as const, { kind: 'org', tokenId: 't' } as const, WORKSPACE, service])
+    for (const as of [
+      { kind: 'admin' } as const,
+      { kind: 'org', tokenId: 't', prefix: 'abcdefgh', orgId: '' } as const,
+      WORKSPACE,
+      service,
+    ])
       expect(await ask(as)).toMatchObject({ status: 200, body: { allowed: true } });
     expect((await ask(WORKSPACE, false)).status).toBe(503);
   });

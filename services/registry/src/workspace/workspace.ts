@@ -76,6 +76,15 @@ function evolvePresent(state: PresentWorkspace, fact: WorkspaceFact): Workspace 
     case 'workspace.registered':
       return { ...state, status: 'online', url: fact.data.url, internalUrl: fact.data.internalUrl };
     case 'workspace.card':
+    case 'workspace.budgeted':
+    case 'workspace.idle-limited':
+    case 'workspace.expanded':
+    case 'workspace.collapsed':
+    case 'workspace.agent-assigned':
+    case 'workspace.agent-replaced':
+    case 'workspace.agent-removed':
+    case 'workspace.agent-moved-out':
+    case 'workspace.agent-moved-in':
       return state;
     case 'workspace.located':
       return { ...state, url: fact.data.url, located: true };

@@ -99,6 +99,16 @@ function changes(fact: Exclude<RecordedWorkspaceFact, { type: 'workspace.created
       return fact.data.from === 'removed'
         ? {}
         : { status: 'removed', status_since: fact.recordedAt, x: 0, y: 0, collapsed: false };
+    case 'workspace.budgeted':
+      return { budget_limit: fact.data.budgetLimit };
+    case 'workspace.idle-limited':
+    case 'workspace.expanded':
+    case 'workspace.collapsed':
+    case 'workspace.agent-assigned':
+    case 'workspace.agent-replaced':
+    case 'workspace.agent-removed':
+    case 'workspace.agent-moved-out':
+    case 'workspace.agent-moved-in':
     case 'token.issued':
     case 'token.revoked':
       return {};
