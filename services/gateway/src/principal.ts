@@ -7,8 +7,11 @@
  *   P3. While tokens may have changed unheard, `tokensKnown` is false, and no class of routes lets a token in on old knowledge (I9).
  */
 import { Buffer } from 'node:buffer';
-import { hash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { Identity, Principal } from '@molecule/contracts';
+import { tokenHash } from '@molecule/vault';
+
+export { tokenHash };
 
 /** What the edge asks of its directory. */
 export interface TokenBook {
@@ -28,9 +31,6 @@ export function bearerOf(authorization: string | undefined): string | undefined 
   if (authorization === undefined || !authorization.startsWith(SCHEME)) return undefined;
   return authorization.slice(SCHEME.length).trim() || undefined;
 }
-
-/** SHA-256, hex: what is stored of a token. */
-export const tokenHash = (token: string): string => hash('sha256', token);
 
 export class Principals {
   readonly #tokens: TokenBook;

@@ -6,10 +6,11 @@
  *   T2. A registry that did not say whether it took the hash may have taken it: then the token is used.
  *   T3. One that certainly did not take it leaves the tokens as they are: the agent starts with what its volume has.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { AskNoResponder, ask, type Bus } from '@molecule/bus';
 import { ask as asks, type WorkspaceId } from '@molecule/contracts';
 import { backoff, type Log, sleep } from '@molecule/service';
+import { mintToken } from '@molecule/vault';
 import type { ConfigFile } from '../backends/backend.ts';
 
 const TRIES = 5;
@@ -24,15 +25,15 @@ export async function rotateToken(
   { bus, log }: { bus: Bus; log: Log },
   { workspaceId, run, signal }: { workspaceId: WorkspaceId; run: number; signal: AbortSignal },
 ): Promise<TokenOutcome> {
-  const token = randomBytes(32).toString('base64url');
+  const { plaintext, hash, prefix } = mintToken();
   const request = {
     workspaceId,
-    hash: hash('sha256', token),
-    prefix: token.slice(0, 8),
+    hash,
+    prefix,
     // Of this very token: a repeat is recognised, another token is another command.
     commandId: `token-${workspaceId}-${run}-${randomBytes(4).toString('hex')}`,
   };
-  const files = [{ path: '.auth_token', data: Buffer.from(token), mode: 0o600 }];
+  const files = [{ path: '.auth_token', data: Buffer.from(plaintext), mode: 0o600 }];
   let mayBeTaken = false;
   for (let attempt = 1; attempt <= TRIES && !signal.aborted; attempt++) {
     try {
