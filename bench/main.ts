@@ -7,11 +7,13 @@ import { a2aFigures } from './figures/a2a.ts';
 import { commitFigures } from './figures/commits.ts';
 import { drainFigures } from './figures/drain.ts';
 import { heartbeatFigures } from './figures/heartbeats.ts';
+import { readFigures } from './figures/reads.ts';
 import { embeddedFigures, startFigures } from './figures/start.ts';
 import { type Figure, table } from './lib/report.ts';
 import { Cluster } from './lib/system.ts';
 
 const FLEETS = { small: 1_000, large: 100_000 } as const;
+const READ_FLEETS = { small: 1_000, large: 10_000 } as const;
 const LONG_LOG = 500_000;
 
 const { values, positionals: wanted } = parseArgs({
@@ -31,6 +33,7 @@ const GROUPS = {
   drain: () => withCluster(drainFigures),
   commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),
   heartbeats: () => withCluster((cluster) => heartbeatFigures(cluster, QUARTETS, FLEETS)),
+  reads: () => withCluster((cluster) => readFigures(cluster, QUARTETS, READ_FLEETS)),
   start: () => withCluster((cluster) => startFigures(cluster, LONG_LOG)),
   embedded: embeddedFigures,
 } as const satisfies Record<string, () => Promise<Figure[]>>;

@@ -34,11 +34,19 @@ export interface LoadResult {
   readonly max: number;
 }
 
+/** The end of an answer in chunks. */
+const LAST_CHUNK = Buffer.from('0\r\n\r\n');
+
 class Connection {
   readonly #host: string;
   readonly #port: number;
   #socket: net.Socket | undefined;
-  #buffer: Buffer = Buffer.alloc(0);
+  #head: Buffer = Buffer.alloc(0);
+  #tail: Buffer = Buffer.alloc(0);
+  #bytes = 0;
+  /** How many bytes the answer has; `null` for one in chunks, `undefined` before its head was read. */
+  #expected: number | null | undefined;
+  #status = 0;
   #done: ((status: number) => void) | undefined;
 
   constructor(host: string, port: number) {
@@ -62,7 +70,6 @@ class Connection {
     const socket = net.connect({ host: this.#host, port: this.#port, noDelay: true });
     const broken = () => {
       this.#socket = undefined;
-      this.#buffer = Buffer.alloc(0);
       this.#finish(0);
     };
     socket.on('error', broken).on('close', broken);
@@ -72,24 +79,30 @@ class Connection {
   }
 
   #read(chunk: Buffer): void {
-    this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
-    const end = this.#buffer.indexOf('\r\n\r\n');
-    if (end < 0) return;
-    const head = this.#buffer.toString('latin1', 0, end);
-    const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+    this.#bytes += chunk.length;
+    if (this.#expected === undefined) {
+      this.#head = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
+      const end = this.#head.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      const head = this.#head.toString('latin1', 0, end);
+      const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+      this.#expected = length === undefined ? null : end + 4 + Number(length);
+      this.#status = Number(head.slice(9, 12));
+    }
+    // Of a body only its end counts: it may be megabytes long.
+    this.#tail = chunk.length >= LAST_CHUNK.length ? chunk : Buffer.concat([this.#tail, chunk]).subarray(-LAST_CHUNK.length);
     const complete =
-      length === undefined
-        ? this.#buffer.subarray(-5).toString('latin1') === '0\r\n\r\n' // chunked
-        : this.#buffer.length >= end + 4 + Number(length);
-    if (!complete) return;
-    const status = Number(head.slice(9, 12));
-    this.#buffer = Buffer.alloc(0);
-    this.#finish(status);
+      this.#expected === null ? this.#tail.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK) : this.#bytes >= this.#expected;
+    if (complete) this.#finish(this.#status);
   }
 
   #finish(status: number): void {
     const done = this.#done;
     this.#done = undefined;
+    this.#bytes = 0;
+    this.#expected = undefined;
+    this.#head = Buffer.alloc(0);
+    this.#tail = Buffer.alloc(0);
     done?.(status);
   }
 }

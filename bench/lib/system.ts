@@ -20,7 +20,12 @@ export async function workspaceAt(cluster: Cluster, url: string): Promise<string
  * So many workspaces at once: their first facts are written into the log as the registry would have, and its tables are rebuilt from
  * them, which is what the log is for.
  */
-export async function seedWorkspaces(databaseUrl: string, gatewayUrl: string, count: number): Promise<string[]> {
+export async function seedWorkspaces(
+  databaseUrl: string,
+  gatewayUrl: string,
+  count: number,
+  { parentId = null }: { readonly parentId?: string | null } = {},
+): Promise<string[]> {
   const ids = Array.from({ length: count }, () => randomUUID());
   const data = {
     name: 'measured',
@@ -28,7 +33,7 @@ export async function seedWorkspaces(databaseUrl: string, gatewayUrl: string, co
     tier: 2,
     runtime: 'external',
     external: true,
-    parentId: null,
+    parentId,
     url: 'http://127.0.0.1:9',
     status: 'online',
     by: 'create',

@@ -120,3 +120,6 @@ export function sendJson(
 /** Compact JSON from a hono route: `application/json; charset=utf-8`, which `c.json` does not say. */
 export const json = <Status extends ContentfulStatusCode = 200>(c: Context, value: unknown, status?: Status): Response =>
   c.body(JSON.stringify(value), status ?? 200, { 'content-type': JSON_TYPE });
+
+/** The same of JSON that was made before, with 200. */
+export const jsonBody = (c: Context, made: Uint8Array<ArrayBuffer>): Response => c.body(made, 200, { 'content-type': JSON_TYPE });

@@ -7,6 +7,7 @@ import type { Clock, Log, Mode } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Fleet } from './workspace/fleet.ts';
+import type { Lists } from './workspace/lists.ts';
 import type { Mint } from './workspace/minting.ts';
 import type { WorkspaceStore } from './workspace/store.ts';
 
@@ -15,6 +16,7 @@ export interface Parts {
   readonly ledger: Ledger<Tables>;
   readonly store: WorkspaceStore;
   readonly fleet: Fleet;
+  readonly lists: Lists;
   readonly barrier: Barrier;
   readonly guard: NetGuard;
   readonly mint: Mint;

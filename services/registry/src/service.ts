@@ -14,6 +14,7 @@ import { agentRoutes } from './workspace/agent-routes.ts';
 import { workspace } from './workspace/aggregate.ts';
 import { eventRoutes } from './workspace/event-routes.ts';
 import { Fleet } from './workspace/fleet.ts';
+import { Lists } from './workspace/lists.ts';
 import { minting } from './workspace/minting.ts';
 import { Pulse } from './workspace/pulse.ts';
 import { HEARD, react } from './workspace/reactions.ts';
@@ -90,7 +91,8 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
   const guard = new NetGuard({ mode: modeFromEnv(config, (message, deployMode) => log.warn({ deployMode }, message)) });
   const mint = minting({ clock, newId });
   const mode = modeOf(config.MOLECULE_ENV);
-  const parts: Parts = { bus, ledger, store, fleet, barrier, guard, mint, clock, newId, log, mode, settings: config };
+  const lists = new Lists({ db: ledger.db, vitalsOf: (id) => fleet.vitals(id) });
+  const parts: Parts = { bus, ledger, store, fleet, lists, barrier, guard, mint, clock, newId, log, mode, settings: config };
 
   serveWorkspaceRequests(requests, parts);
   chassis.hear(HEARD, react(parts));

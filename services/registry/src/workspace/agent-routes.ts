@@ -1,14 +1,13 @@
 /** What agents ask the registry (spec 1 §3.2, §3.5–3.7). Their beats come over the bus. */
 import { id12, Json, Refusal, WorkspaceId } from '@molecule/contracts';
 import { canCommunicate } from '@molecule/directory';
-import { body, json, problem, type WithContext } from '@molecule/http';
+import { body, json, jsonBody, problem, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { commandOf, discovery, knownInProduction, orFail, presentedAs, registryToken } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { register, updateCard } from './decisions.ts';
-import { findWorkspace, lineageOf, peersOf, type WorkspaceRow } from './queries.ts';
-import { peer } from './wire.ts';
+import { findWorkspace, lineageOf, type WorkspaceRow } from './queries.ts';
 
 /** A card travels in facts and events, which stay small (D10). */
 const MAX_CARD_BYTES = 40 * 1024;
@@ -19,7 +18,7 @@ const CardUpdate = z.object({ workspace_id: z.string().min(1), agent_card: Agent
 const AccessQuestion = z.object({ caller_id: z.string().min(1), target_id: z.string().min(1) });
 
 export function agentRoutes(parts: Parts) {
-  const { ledger, store, fleet, barrier, guard, mint, newId, mode } = parts;
+  const { ledger, store, lists, barrier, guard, mint, newId, mode } = parts;
   const openByState = mode !== 'production';
   const askedByCaller = discovery(parts, (c) => callerOf(c) ?? new Refusal('invalid', 'X-Workspace-ID header is required'));
   const askedByItself = discovery(parts, (c) => c.req.param('id') ?? '');
@@ -71,17 +70,13 @@ export function agentRoutes(parts: Parts) {
     })
 
     .get('/registry/:id/peers', askedByItself, async (c) => {
+      const wanted = (c.req.query('q') ?? '').trim().toLowerCase();
       const peers = await orFail(c, 'lookup failed', async () => {
         const row = await findWorkspace(ledger.db, c.req.param('id'));
         if (!row) throw problem.workspaceNotFound();
-        return peersOf(ledger.db, row);
+        return lists.peers(row, wanted);
       });
-      const wanted = (c.req.query('q') ?? '').trim().toLowerCase();
-      const matching = peers.filter(({ name, role }) => `${name}\n${role ?? ''}`.toLowerCase().includes(wanted));
-      return json(
-        c,
-        matching.map((row) => peer(row, fleet.vitals(row.workspace_id))),
-      );
+      return jsonBody(c, peers);
     });
 }
 

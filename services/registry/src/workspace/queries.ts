@@ -23,9 +23,45 @@ const visible = (db: Db) =>
       ),
     );
 
-/** Every workspace that is not removed, oldest first. */
-export const listWorkspaces = (db: Db): Promise<WorkspaceRow[]> =>
-  visible(db).selectAll().where('status', '<>', 'removed').orderBy('created_at').orderBy('workspace_id').execute();
+const present = (db: Db) => visible(db).where('status', '<>', 'removed');
+
+/** A row without what it holds: enough to know whether it has changed. */
+export interface Head {
+  readonly id: string;
+  readonly version: string;
+}
+
+const HEAD_VERSION = sql<string>`workspaces.xmin || ':' || workspaces.version`;
+
+/** The heads of these rows, oldest first: in one text, for ten thousand small rows cost the driver more than they hold. */
+async function headsOf(db: Db, rows: ReturnType<typeof present>): Promise<Head[]> {
+  const each = rows.select(['created_at', 'workspace_id', HEAD_VERSION.as('version')]).as('each');
+  const { heads } = await db
+    .selectFrom(each)
+    .select(sql<string | null>`string_agg(workspace_id || version, ',' order by created_at, workspace_id)`.as('heads'))
+    .executeTakeFirstOrThrow();
+  return (heads?.split(',') ?? []).map((head) => ({ id: head.slice(0, UUID_LENGTH), version: head.slice(UUID_LENGTH) }));
+}
+
+const UUID_LENGTH = 36;
+
+/** Of every workspace that is not removed, oldest first. */
+export const headsOfAll = (db: Db): Promise<Head[]> => headsOf(db, present(db));
+
+/** Of a statement's worth of rows at a time, so that reading ten thousand lets others have their turn. */
+const ROWS_AT_ONCE = 2_000;
+
+/** Those of these workspaces that are not removed, in any order, each with the version that its head would show. */
+export async function* rowsOf(db: Db, ids: readonly string[]): AsyncGenerator<WorkspaceRow & { readonly head_version: string }> {
+  for (let from = 0; from < ids.length; from += ROWS_AT_ONCE) {
+    const some = ids.slice(from, from + ROWS_AT_ONCE);
+    yield* await present(db)
+      .selectAll('workspaces')
+      .select(HEAD_VERSION.as('head_version'))
+      .where(sql<boolean>`workspace_id = any (${some}::uuid[])`)
+      .execute();
+  }
+}
 
 /** One workspace, removed or not. Text that is no id finds nothing. */
 export const findWorkspace = async (db: Db, id: string): Promise<WorkspaceRow | undefined> =>
@@ -81,21 +117,15 @@ export async function lineageOf(db: Db, ids: readonly string[]): Promise<Readonl
   return new Map(rows.map((row) => [row.workspace_id, { parentId: row.parent_id }]));
 }
 
-/** Those a workspace may turn to (§3.7): siblings (for a root, the other roots), then children, then the parent; no removed ones. */
-export async function peersOf(db: Db, { workspace_id: id, parent_id: parentId }: WorkspaceRow): Promise<WorkspaceRow[]> {
-  const present = () => visible(db).selectAll().where('status', '<>', 'removed').orderBy('created_at').orderBy('workspace_id');
-  const siblings = present()
-    .where('parent_id', parentId === null ? 'is' : '=', parentId)
-    .where('workspace_id', '<>', id);
+/** Of those a workspace may turn to (§3.7): siblings (for a root, the other roots), then children, then the parent; no removed ones. */
+export async function headsOfPeers(db: Db, { workspace_id: id, parent_id: parentId }: WorkspaceRow): Promise<Head[]> {
   const [beside, below, above] = await Promise.all([
-    siblings.execute(),
-    present().where('parent_id', '=', id).execute(),
-    parentId === null ? [] : present().where('workspace_id', '=', parentId).execute(),
+    headsOf(db, present(db).where('parent_id', parentId === null ? 'is' : '=', parentId)),
+    headsOf(db, present(db).where('parent_id', '=', id)),
+    parentId === null ? [] : headsOf(db, present(db).where('workspace_id', '=', parentId)),
   ]);
   // In a circle somebody may be two of these.
-  return [...new Map([...beside, ...below, ...above].map((row) => [row.workspace_id, row])).values()].filter(
-    (row) => row.workspace_id !== id,
-  );
+  return [...new Map([...beside, ...below, ...above].map((head) => [head.id, head])).values()].filter((head) => head.id !== id);
 }
 
 /** How many tokens open this workspace's doors now. */

@@ -1,7 +1,7 @@
 /** The workspace resource (spec 1 §1.2–1.5, §1.7). */
 import { ask } from '@molecule/bus';
 import { ask as asks, Refusal, WorkspaceId } from '@molecule/contracts';
-import { auth, body, json, type WithContext } from '@molecule/http';
+import { auth, body, json, jsonBody, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { commandOf, orFail, publicUnlessProduction, workspaceIdOf } from '../http.ts';
@@ -11,25 +11,19 @@ import { connectionBlock, platformUrl } from './connection.ts';
 import { awarenessNamespace, create, type NewWorkspace } from './decisions.ts';
 import { invalidPayload, NewWorkspaceBody, parseNewWorkspace } from './new-workspace.ts';
 import { patchWorkspace } from './patch.ts';
-import { childrenOf, findWorkspace, listWorkspaces } from './queries.ts';
+import { childrenOf, findWorkspace } from './queries.ts';
 import { purge, removeSubtree } from './removal.ts';
 import { weigh } from './status.ts';
-import { listed, single } from './wire.ts';
+import { single } from './wire.ts';
 
 /** How long the provisioner may take to say that it has no backend. Silence is not a no: it catches up from its own consumer. */
 const BACKEND_TIMEOUT_MS = 500;
 
 export function workspaceRoutes(parts: Parts) {
-  const { ledger, fleet, newId, mode, mint } = parts;
+  const { ledger, fleet, lists, newId, mode, mint } = parts;
 
   return new Hono<WithContext>()
-    .get('/workspaces', auth.admin, async (c) => {
-      const rows = await orFail(c, 'query failed', () => listWorkspaces(ledger.db));
-      return json(
-        c,
-        rows.map((row) => listed(row, fleet.vitals(row.workspace_id))),
-      );
-    })
+    .get('/workspaces', auth.admin, async (c) => jsonBody(c, await orFail(c, 'query failed', () => lists.all())))
 
     .post('/workspaces', auth.admin, body(NewWorkspaceBody, invalidPayload), async (c) => {
       const given = c.req.valid('json');
