@@ -60,6 +60,12 @@ export class EdgeDirectory implements TokenBook {
     return this.#directory?.get(workspaceId);
   }
 
+  /** Asks the registry for one that is not known here. Rejects when nobody can say. */
+  async resolve(workspaceId: string): Promise<DirectoryEntry | undefined> {
+    if (this.#directory === undefined) throw new Error('the directory is not there yet');
+    return this.#directory.resolve(workspaceId);
+  }
+
   versionOf(workspaceId: string): number {
     return this.#directory?.get(workspaceId)?.version ?? 0;
   }

@@ -17,7 +17,9 @@ export class EdgeMetrics {
   /** By path, then by method and status. */
   readonly #tallies = new Map<string, Map<string, Tally>>();
   sockets: () => number = () => 0;
-  websocketDropped = 0;
+  eventStreams: () => number = () => 0;
+  /** Events that were not written, by the wire of who should have had them. */
+  readonly dropped = { websocket: 0, sse: 0 };
   liveHeld: () => number = () => 0;
 
   /** Counts a request that was answered. `path` is the route's pattern, or `unmatched`. */
@@ -76,14 +78,20 @@ export class EdgeMetrics {
     });
     this.#gauge(registry, 'molecule_websocket_connections_active', 'Open WebSocket connections.', () => this.sockets());
     this.#gauge(registry, 'molecule_live_events_held', 'Live events that wait for the fact they follow.', () => this.liveHeld());
-    const dropped = () => this.websocketDropped;
+    this.#gauge(registry, 'molecule_sse_connections_active', 'Open event streams.', () => this.eventStreams());
+    const slow = 'Events that were not sent to a client because it reads too slowly.';
+    this.#counter(registry, 'molecule_websocket_dropped_total', slow, () => this.dropped.websocket);
+    this.#counter(registry, 'molecule_sse_dropped_total', slow, () => this.dropped.sse);
+  }
+
+  #counter(registry: Basics['metrics'], name: string, help: string, read: () => number): void {
     new Counter({
-      name: 'molecule_websocket_dropped_total',
-      help: 'Events that were not sent to a client because it reads too slowly.',
-      registers,
+      name,
+      help,
+      registers: [registry],
       collect() {
         this.reset();
-        this.inc(dropped());
+        this.inc(read());
       },
     });
   }

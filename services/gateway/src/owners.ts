@@ -26,6 +26,7 @@ export const OWNERS = [
   ['/admin/rebuild', 'gateway'],
   ['/admin/parked/*', 'gateway'],
   ['/registry/heartbeat', 'gateway'],
+  ['/workspaces/:id/events/*', 'gateway'],
 
   // Workspaces, their structure, their tokens and their data.
   ['/registry/register', 'registry'],
@@ -46,7 +47,6 @@ export const OWNERS = [
   ['/workspaces/:id/config', 'registry'],
   ['/workspaces/:id/budget', 'registry'],
   ['/workspaces/:id/tokens/*', 'registry'],
-  ['/workspaces/:id/events/*', 'registry'],
   ['/workspaces/:id/approvals/*', 'registry'],
   ['/workspaces/:id/checkpoints/*', 'registry'],
   ['/workspaces/:id/memory/*', 'registry'],

@@ -104,6 +104,7 @@ describe('its own routes', () => {
     expect(ownersOf(routes.map((route) => ({ service: 'gateway' as const, ...route })))).toEqual([]);
     expect(Object.fromEntries(routes.map(({ method, path, authClass }) => [`${method} ${path}`, authClass]))).toEqual({
       'POST /registry/heartbeat': 'registryToken',
+      'GET /workspaces/:id/events/stream': 'workspace',
       'GET /health': 'none',
       'GET /metrics': 'none',
       'GET /admin/liveness': 'admin',

@@ -33,9 +33,10 @@ import { EdgeMetrics } from './metrics.ts';
 import { Principals } from './principal.ts';
 import { gatewayRoutes } from './routes.ts';
 import { isSocketRequest, SocketDoor } from './ws/door.ts';
+import { EventStreams } from './ws/event-stream.ts';
 import { Fanout } from './ws/fanout.ts';
 import { LiveGate } from './ws/live-gate.ts';
-import { judgeSockets, showFact, showLive } from './ws/stream.ts';
+import { judgeConnections, showFact, showLive } from './ws/stream.ts';
 
 /** The services that run in this process: their requests are handed over, not sent. */
 export type LocalListeners = Partial<Record<ServiceName, Listener>>;
@@ -79,17 +80,17 @@ export async function createGateway(
   const fanout = new Fanout({
     canCommunicate: (caller, target) => directory.canCommunicate(caller, target),
     nowMs,
-    onDrop: () => void edgeMetrics.websocketDropped++,
+    onDrop: (wire) => void edgeMetrics.dropped[wire]++,
   });
   const gate = await scope.open(
     () => new LiveGate({ versionOf: (id) => directory.versionOf(id), pass: showLive(fanout), nowMs }),
     (open) => open.stop(),
   );
   edgeMetrics.liveHeld = () => gate.held;
-  directory.onFact(showFact({ fanout, gate, tokens: directory }));
-  directory.onReread(() => judgeSockets(fanout, directory));
+  directory.onFact(showFact({ fanout, gate, rights: directory }));
+  directory.onReread(() => judgeConnections(fanout, directory));
   await scope.open(
-    () => followLive(bus, { log, wanted: () => fanout.size > 0, onEvent: (event) => gate.hear(event) }),
+    () => followLive(bus, { log, wanted: () => fanout.isHeard, onEvent: (event) => gate.hear(event) }),
     (open) => open.stop(),
   );
   await scope.open(
@@ -126,6 +127,8 @@ export async function createGateway(
     redrive: (sequence) => redriveParked(bus, { sequence }),
     production: mode === 'production',
   });
+  const streams = new EventStreams({ fanout, resolve: (id) => directory.resolve(id), log });
+  edgeMetrics.eventStreams = () => streams.size;
   const http = httpService(app, [
     {
       method: 'POST',
@@ -134,6 +137,7 @@ export async function createGateway(
       authClass: 'registryToken',
       handle: bridge.listener,
     },
+    streams.route,
   ]);
   const own = createListener(http, { log, internalKey: config.MOLECULE_INTERNAL_KEY });
 
@@ -181,7 +185,10 @@ export async function createGateway(
       Object.assign(listening.server, { shouldUpgradeCallback: isSocketRequest });
       return listening.server.on('upgrade', door.upgrade);
     },
-    () => door.close(),
+    () => {
+      streams.close();
+      return door.close();
+    },
   );
   await scope.open(
     () => startOpsServer({ port: config.OPS_PORT, host: config.HOST, checks, loops, metrics, log }),

@@ -3,7 +3,8 @@
  *
  *   S1. Who may not come in hears so over HTTP, before the upgrade.
  *   S2. What a client sends is read and thrown away; what it does wrong ends its own connection and nothing else.
- *   S3. A workspace whose token ends, ends its sockets; so do its first token and its removal those that came in without one.
+ *   S3. A workspace whose token ends, ends its sockets; so do its first token and its removal those that came in without one
+ *       (see credential.ts).
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -16,7 +17,10 @@ import type { Cors } from '../cors.ts';
 import { pathOf } from '../edge.ts';
 import { bearerOf, judgeRegistryToken, type Principals, type TokenBook, tokenHash } from '../principal.ts';
 import { API_SECURITY_HEADERS } from '../security-headers.ts';
+import type { Audience, Farewell } from './client.ts';
+import { type Credential, credentialOf, LASTING } from './credential.ts';
 import type { Fanout } from './fanout.ts';
+import { WEBSOCKET } from './wire.ts';
 
 const SOCKET_PATH = '/ws';
 
@@ -34,13 +38,23 @@ export interface DoorParts {
   readonly fanout: Fanout;
   /** Why a canvas may not listen, if so: `null` lets it in. */
   readonly canvasRefusal: (principal: Principal) => Refusal | null;
-  /** Production: also a workspace that has no token yet may not listen without one. */
+  /** Production: also a canvas, and a workspace that has no token yet, may not listen without one. */
   readonly everyoneNeedsToken: boolean;
   readonly log: Log;
 }
 
-type Client = { readonly id: string; readonly tokenHash: string | null } | null;
-type Judgement = { readonly client: Client } | { readonly status: number; readonly error: string | null };
+/** Who was let in: whom it hears of, and by what right. */
+interface Admitted {
+  readonly audience: Audience;
+  readonly credential: Credential;
+}
+type Judgement = Admitted | { readonly status: number; readonly error: string | null };
+
+const GOODBYES = {
+  'right-ended': [1008, 'the token is no longer valid'],
+  'too-slow': [1013, 'reading too slowly'],
+  stopping: [1001, 'the gateway stops'],
+} as const satisfies Record<Farewell, readonly [code: number, reason: string]>;
 
 /** Whether node should hand a request over as an upgrade; all others are ordinary requests, whatever they ask for. */
 export const isSocketRequest = (request: IncomingMessage): boolean =>
@@ -77,7 +91,7 @@ export class SocketDoor {
       refuse(socket, judgement.status, judgement.error); // S1
     else
       this.#server.handleUpgrade(request, socket, head, (websocket) => {
-        this.#welcome(websocket, socket as Socket, judgement.client);
+        this.#welcome(websocket, socket as Socket, judgement);
       });
   };
 
@@ -85,7 +99,7 @@ export class SocketDoor {
   async close(): Promise<void> {
     this.#closing = true;
     const gone = [...this.#open].map((websocket) => new Promise((resolve) => websocket.once('close', resolve)));
-    this.#parts.fanout.closeAll(1001, 'the gateway stops');
+    this.#parts.fanout.closeAll('stopping');
     await Promise.all(gone);
   }
 
@@ -96,17 +110,26 @@ export class SocketDoor {
     const { authorization, 'x-workspace-id': named } = request.headers;
     const id = typeof named === 'string' ? named.trim().toLowerCase() : '';
     if (id === '') {
-      const refusal = canvasRefusal(principals.of(authorization));
-      return refusal === null ? { client: null } : { status: refusal.kind === 'unavailable' ? 503 : 401, error: refusal.message };
+      const principal = principals.of(authorization);
+      const refusal = canvasRefusal(principal);
+      if (refusal !== null) return { status: refusal.kind === 'unavailable' ? 503 : 401, error: refusal.message };
+      return { audience: { kind: 'everything' }, credential: everyoneNeedsToken ? credentialOf(principal) : LASTING };
     }
     if (!directory.ready) return { status: 500, error: 'auth check failed' };
     const verdict = judgeRegistryToken(directory, id, authorization, { everyoneNeedsToken });
     if (verdict !== 'allowed') return { status: 401, error: `${verdict} workspace auth token` };
     const bearer = directory.liveTokens(id) > 0 ? bearerOf(authorization) : undefined;
-    return { client: { id, tokenHash: bearer === undefined ? null : tokenHash(bearer) } };
+    const owner = bearer === undefined ? undefined : directory.workspaceOfToken(tokenHash(bearer));
+    return {
+      audience: { kind: 'neighbours', of: id },
+      credential:
+        owner === undefined
+          ? { kind: 'tokenless', workspaceId: id }
+          : { kind: 'workspace-token', workspaceId: id, tokenId: owner.tokenId },
+    };
   }
 
-  #welcome(websocket: WebSocket, socket: Socket, client: Client): void {
+  #welcome(websocket: WebSocket, socket: Socket, admitted: Admitted): void {
     const { fanout, log } = this.#parts;
     socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
     socket.setNoDelay?.(true);
@@ -119,9 +142,11 @@ export class SocketDoor {
           return socket.writableLength;
         },
       },
-      workspace: client,
-      close: (code, reason) => {
+      wire: WEBSOCKET,
+      ...admitted,
+      close: (why) => {
         leave();
+        const [code, reason] = GOODBYES[why];
         websocket.close(code, reason);
         setTimeout(() => websocket.terminate(), CLOSING_MS).unref();
       },

@@ -1,7 +1,12 @@
 /** W1–W4 against sinks that read when they are told to. */
 import type { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
-import { Fanout, MAX_BYTES, MAX_FRAMES, MAX_STALLED_MS } from './fanout.ts';
+import { type Audience, type Farewell, MAX_BYTES, MAX_STALLED_MS } from './client.ts';
+import { type Credential, LASTING } from './credential.ts';
+import { Fanout } from './fanout.ts';
+import { EVENT_STREAM, WEBSOCKET } from './wire.ts';
+
+const MAX_FRAMES = WEBSOCKET.maxFrames;
 
 const event = (workspace_id: string, n = 0, padding = '') => ({
   event: 'WORKSPACE_ONLINE',
@@ -11,14 +16,14 @@ const event = (workspace_id: string, n = 0, padding = '') => ({
 });
 
 function setUp(canCommunicate: (a: string, b: string) => boolean = (a, b) => a === b) {
-  const world = { now: 0, drops: 0 };
-  const fanout = new Fanout({ canCommunicate, nowMs: () => world.now, onDrop: () => void world.drops++ });
+  const world = { now: 0, drops: { websocket: 0, sse: 0 } };
+  const fanout = new Fanout({ canCommunicate, nowMs: () => world.now, onDrop: (wire) => void world.drops[wire]++ });
   return { world, fanout };
 }
 
 class Reader {
   readonly frames: Buffer[] = [];
-  readonly closes: [number, string][] = [];
+  readonly closes: Farewell[] = [];
   readonly #unread: { frame: Buffer; written: () => void }[] = [];
   reading = true;
 
@@ -31,15 +36,16 @@ class Reader {
     if (this.reading) this.read();
   }
 
-  read(): void {
-    for (const { frame, written } of this.#unread.splice(0)) {
+  read(count = Number.POSITIVE_INFINITY): void {
+    for (const { frame, written } of this.#unread.splice(0, count)) {
       this.frames.push(frame);
       written();
     }
   }
 
-  join(fanout: Fanout, workspace: { id: string; tokenHash: string | null } | null = null): () => void {
-    return fanout.join({ sink: this, workspace, close: (code, reason) => void this.closes.push([code, reason]) });
+  join(fanout: Fanout, audience: Audience = { kind: 'everything' }, credential: Credential = LASTING): () => void {
+    const wire = audience.kind === 'workspace' ? EVENT_STREAM : WEBSOCKET;
+    return fanout.join({ sink: this, wire, audience, credential, close: (why) => void this.closes.push(why) });
   }
 }
 
@@ -62,7 +68,7 @@ describe('the fan-out', () => {
     leave();
     fanout.publish(event('w'));
     expect(reader.frames).toEqual([]);
-    expect(fanout.size).toBe(0);
+    expect(fanout.isHeard).toBe(false);
   });
 
   it('W2: drops what comes after 256 unread frames, for that client alone', () => {
@@ -75,7 +81,7 @@ describe('the fan-out', () => {
     slow.read();
     expect(slow.frames).toHaveLength(MAX_FRAMES);
     expect(fast.frames).toHaveLength(MAX_FRAMES + 10);
-    expect(world.drops).toBe(10);
+    expect(world.drops).toEqual({ websocket: 10, sse: 0 });
     fanout.publish(event('w'));
     slow.read();
     expect(slow.frames).toHaveLength(MAX_FRAMES + 1);
@@ -88,7 +94,7 @@ describe('the fan-out', () => {
     slow.join(fanout);
     for (let n = 0; n < 20; n++) fanout.publish(event('w', n, 'x'.repeat(100_000)));
     expect(slow.writableLength).toBeLessThanOrEqual(MAX_BYTES);
-    expect(world.drops).toBe(10);
+    expect(world.drops).toEqual({ websocket: 10, sse: 0 });
   });
 
   it('W3: cuts off who stays at the bound for ten seconds, and not who caught up in between', () => {
@@ -103,16 +109,17 @@ describe('the fan-out', () => {
     publishUntil(MAX_STALLED_MS - 100);
     slow.read();
     publishUntil(MAX_STALLED_MS + 5_000);
-    expect(dead.closes).toEqual([[1013, 'reading too slowly']]);
+    expect(dead.closes).toEqual(['too-slow']);
     expect(slow.closes).toEqual([]);
-    expect(fanout.size).toBe(1);
+    dead.read();
+    expect(dead.frames).toHaveLength(MAX_FRAMES); // it had left
   });
 
   it('W4: a workspace hears what it may, judged anew for each event', () => {
     let related = false;
     const { fanout } = setUp((a, b) => a === b || related);
     const reader = new Reader();
-    reader.join(fanout, { id: 'w', tokenHash: null });
+    reader.join(fanout, { kind: 'neighbours', of: 'w' });
     fanout.publish(event('w'));
     fanout.publish(event('other'));
     fanout.publish(event(''));
@@ -123,13 +130,52 @@ describe('the fan-out', () => {
     expect(reader.frames).toHaveLength(2);
   });
 
-  it('closes the sockets of a workspace whose token ended, and no canvas', () => {
+  it('W3: also who reads a little, as long as most of what it may leave unread stays unread', () => {
+    const { fanout, world } = setUp();
+    const trickle = new Reader();
+    trickle.reading = false;
+    trickle.join(fanout);
+    const large = event('w', 0, 'x'.repeat(100_000));
+    for (; world.now <= MAX_STALLED_MS + 2_000; world.now += 100) {
+      fanout.publish(large);
+      if (world.now % 1_000 === 0) trickle.read(1);
+    }
+    expect(trickle.closes).toEqual(['too-slow']);
+  });
+
+  it('W4: an event stream hears of its workspace alone, and leaves 64 events unread at most', () => {
+    const { fanout, world } = setUp();
+    const [reader, other] = [new Reader(), new Reader()];
+    reader.reading = other.reading = false;
+    reader.join(fanout, { kind: 'workspace', id: 'w' });
+    const leave = other.join(fanout, { kind: 'workspace', id: 'w2' });
+    for (let n = 0; n < EVENT_STREAM.maxFrames + 3; n++) fanout.publish(event('w', n));
+    fanout.publish(event('w2'));
+    fanout.publish(event(''));
+    reader.read();
+    other.read();
+    expect(reader.frames.map(String)).toEqual(
+      [...Array(EVENT_STREAM.maxFrames).keys()].map(
+        (n) => `data: {"type":"WORKSPACE_ONLINE","timestamp":1795348800000,"data":{"n":${n},"padding":""}}\n\n`,
+      ),
+    );
+    expect(other.frames).toHaveLength(1);
+    expect(world.drops).toEqual({ websocket: 0, sse: 3 });
+    leave();
+    fanout.publish(event('w2'));
+    other.read();
+    expect(other.frames).toHaveLength(1);
+  });
+
+  it('closes those whose right is over, and nobody else', () => {
     const { fanout } = setUp();
-    const [canvas, agent] = [new Reader(), new Reader()];
+    const [canvas, agent, stream] = [new Reader(), new Reader(), new Reader()];
+    const token: Credential = { kind: 'workspace-token', workspaceId: 'w', tokenId: 't' };
     canvas.join(fanout);
-    agent.join(fanout, { id: 'w', tokenHash: 'h' });
-    fanout.closeWhere(({ tokenHash }) => tokenHash === 'h', 'token revoked');
-    expect(agent.closes).toEqual([[1008, 'token revoked']]);
+    agent.join(fanout, { kind: 'neighbours', of: 'w' }, token);
+    stream.join(fanout, { kind: 'workspace', id: 'w' }, token);
+    fanout.closeWhere((credential) => credential === token);
+    expect([agent.closes, stream.closes]).toEqual([['right-ended'], ['right-ended']]);
     expect(canvas.closes).toEqual([]);
   });
 });

@@ -1,119 +1,97 @@
 /**
- * Tells every open canvas and every connected workspace what happened. It forwards; it decides nothing and remembers nothing.
+ * Tells every open canvas, every connected workspace and every event stream what happened. It forwards; it decides nothing and
+ * remembers nothing.
  *
- *   W1. Each event is one frame, built once, and goes to a client at most once, in the order in which it was published.
- *   W2. What a client has not read is bounded: 256 frames and 1 MiB. What comes on top is dropped for that client alone, and counted.
- *   W3. A client that stays at its bound for ten seconds is cut off with 1013; it reconnects and reads the current state.
- *   W4. A workspace client gets what concerns workspaces it may communicate with, judged event by event (spec 1 §6.2).
+ *   W1. Each event is written once for all who speak the same wire, and goes to a client at most once, in the order in which it
+ *       was published.
+ *   W2. What a client has not read is bounded: 256 frames (64 of an event stream) and 1 MiB. What comes on top is dropped for that
+ *       client alone, and counted.
+ *   W3. A client that stays at its bound for ten seconds is cut off; it comes again and reads the current state.
+ *   W4. A workspace client gets what concerns workspaces it may communicate with, judged event by event (spec 1 §6.2); an event
+ *       stream what concerns its workspace (§6.3).
  */
 import type { Buffer } from 'node:buffer';
 import type { CanvasEvent } from '@molecule/contracts';
-import { textFrame } from './frame.ts';
-
-/** A client may leave this many frames unread (spec 1 §6.2) … */
-export const MAX_FRAMES = 256;
-/** … and this many bytes, whichever comes first. */
-export const MAX_BYTES = 1024 * 1024;
-/** How long a client may stay at its bound before it is cut off. */
-export const MAX_STALLED_MS = 10_000;
-
-/** Where frames are written: the socket under a WebSocket. */
-export interface FrameSink {
-  /** `written` is called when the frame has left this process, or never will. */
-  write(frame: Buffer, written: () => void): unknown;
-  /** Bytes accepted and not yet handed to the system. */
-  readonly writableLength: number;
-}
-
-export interface ClientOptions {
-  readonly sink: FrameSink;
-  /** The workspace that listens, and by which token it was let in; `null` for a canvas, which hears everything. */
-  readonly workspace: { readonly id: string; readonly tokenHash: string | null } | null;
-  close(code: number, reason: string): void;
-}
+import { Client, type ClientOptions, type Farewell } from './client.ts';
+import type { Credential } from './credential.ts';
+import { EVENT_STREAM, WEBSOCKET, type Wire } from './wire.ts';
 
 export interface FanoutParts {
   readonly canCommunicate: (caller: string, target: string) => boolean;
   readonly nowMs: () => number;
-  readonly onDrop: () => void;
+  readonly onDrop: (wire: Wire['name']) => void;
 }
 
 export class Fanout {
-  readonly #clients = new Set<Client>();
   readonly #parts: FanoutParts;
+  /** Who may hear of any workspace: sockets. */
+  readonly #wide = new Set<Client>();
+  /** Who hears of one workspace: event streams. */
+  readonly #narrow = new Map<string, Set<Client>>();
 
   constructor(parts: FanoutParts) {
     this.#parts = parts;
   }
 
-  get size(): number {
-    return this.#clients.size;
+  /** Whether anybody listens. */
+  get isHeard(): boolean {
+    return this.#wide.size > 0 || this.#narrow.size > 0;
   }
 
   /** Returns the way to leave, which may be taken more than once. */
   join(options: ClientOptions): () => void {
     const client = new Client(options);
-    this.#clients.add(client);
-    return () => void this.#clients.delete(client);
+    const { audience } = options;
+    if (audience.kind === 'workspace') {
+      const listeners = this.#narrow.get(audience.id) ?? new Set();
+      this.#narrow.set(audience.id, listeners.add(client));
+    } else this.#wide.add(client);
+    return () => this.#leave(client);
   }
 
   publish(event: CanvasEvent): void {
-    if (this.#clients.size === 0) return;
     let frame: Buffer | undefined;
-    for (const client of this.#clients) {
+    for (const client of this.#wide) {
       if (!this.#concerns(client, event.workspace_id)) continue;
-      frame ??= textFrame(JSON.stringify(event));
+      frame ??= WEBSOCKET.encode(event);
       this.#send(client, frame);
     }
+    const listeners = this.#narrow.get(event.workspace_id);
+    if (listeners === undefined) return;
+    const chunk = EVENT_STREAM.encode(event);
+    for (const client of listeners) this.#send(client, chunk);
   }
 
-  /** Ends the sockets of workspaces whose token is no longer good. */
-  closeWhere(isOver: (workspace: { readonly id: string; readonly tokenHash: string | null }) => boolean, reason: string): void {
-    for (const { options } of this.#clients) {
-      if (options.workspace !== null && isOver(options.workspace)) options.close(1008, reason);
-    }
+  closeWhere(isOver: (credential: Credential) => boolean): void {
+    for (const { options } of this.#everybody()) if (isOver(options.credential)) options.close('right-ended');
   }
 
-  closeAll(code: number, reason: string): void {
-    for (const { options } of this.#clients) options.close(code, reason);
+  closeAll(why: Farewell): void {
+    for (const { options } of this.#everybody()) options.close(why);
   }
 
-  #concerns({ options: { workspace } }: Client, workspaceId: string): boolean {
-    return workspace === null || (workspaceId !== '' && this.#parts.canCommunicate(workspace.id, workspaceId));
+  /** As of now: those who leave meanwhile do not disturb. */
+  #everybody(): Client[] {
+    return [...this.#wide, ...[...this.#narrow.values()].flatMap((listeners) => [...listeners])];
+  }
+
+  #concerns({ options: { audience } }: Client, workspaceId: string): boolean {
+    return audience.kind !== 'neighbours' || (workspaceId !== '' && this.#parts.canCommunicate(audience.of, workspaceId));
   }
 
   #send(client: Client, frame: Buffer): void {
     if (client.take(frame)) return;
-    this.#parts.onDrop();
-    const now = this.#parts.nowMs();
-    client.stalledSince ??= now;
-    if (now - client.stalledSince < MAX_STALLED_MS) return;
-    this.#clients.delete(client);
-    client.options.close(1013, 'reading too slowly');
-  }
-}
-
-class Client {
-  readonly options: ClientOptions;
-  stalledSince: number | null = null;
-  #unread = 0;
-
-  constructor(options: ClientOptions) {
-    this.options = options;
+    this.#parts.onDrop(client.options.wire.name);
+    if (!client.hasStalled(this.#parts.nowMs())) return;
+    this.#leave(client);
+    client.options.close('too-slow');
   }
 
-  /** `false`: the client is at its bound and does not get this frame. */
-  take(frame: Buffer): boolean {
-    const { sink } = this.options;
-    if (this.#unread >= MAX_FRAMES || sink.writableLength + frame.length > MAX_BYTES) return false;
-    this.#unread++;
-    sink.write(frame, this.#written);
-    return true;
+  #leave(client: Client): void {
+    const { audience } = client.options;
+    if (audience.kind !== 'workspace') return void this.#wide.delete(client);
+    const listeners = this.#narrow.get(audience.id);
+    listeners?.delete(client);
+    if (listeners?.size === 0) this.#narrow.delete(audience.id);
   }
-
-  // One function per client, not one per frame.
-  readonly #written = (): void => {
-    this.#unread--;
-    if (this.#unread < MAX_FRAMES / 2) this.stalledSince = null;
-  };
 }

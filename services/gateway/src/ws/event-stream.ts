@@ -1,0 +1,113 @@
+/**
+ * `GET /workspaces/:id/events/stream` (spec 1 §6.3): what happens to one workspace, as server-sent events.
+ *
+ *   V1. Who may not listen, or asks for a workspace that there is not, hears so before the stream begins.
+ *   V2. It is answered on node's own response, and flushed event by event.
+ *   V3. It ends when the client leaves, when the right that opened it is over (credential.ts), and when the gateway stops.
+ */
+import type { ServerResponse } from 'node:http';
+import { type DirectoryEntry, platformUnavailable, Refusal } from '@molecule/contracts';
+import { problem, type RawRoute, workspaceRefusal } from '@molecule/http';
+import type { Log } from '@molecule/service';
+import { type Credential, credentialOf } from './credential.ts';
+import type { Fanout } from './fanout.ts';
+import { EVENT_STREAM } from './wire.ts';
+
+const PATH = '/workspaces/:id/events/stream';
+
+export interface EventStreamParts {
+  readonly fanout: Fanout;
+  /** The workspace, removed or not; rejects when that cannot be said now. */
+  readonly resolve: (workspaceId: string) => Promise<Pick<DirectoryEntry, 'workspaceId'> | undefined>;
+  readonly log: Log;
+}
+
+export class EventStreams {
+  readonly #parts: EventStreamParts;
+  readonly #open = new Set<ServerResponse>();
+  #closing = false;
+
+  constructor(parts: EventStreamParts) {
+    this.#parts = parts;
+  }
+
+  /** Streams that are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  readonly route: RawRoute = {
+    method: 'GET',
+    pattern: /^\/workspaces\/([^/]+)\/events\/stream$/,
+    path: PATH,
+    authClass: 'workspace',
+    doc: {
+      summary: 'Listen to what happens to a workspace',
+      description: 'Server-sent events, until the client leaves or the right that opened the stream is over.',
+      source: 'spec 1 §6.3',
+      answers: { 200: { description: 'The stream of its events', body: 'text/event-stream' } },
+      refusals: [
+        ['not-found', 'workspace not found'],
+        ['failed', 'failed to verify workspace'],
+      ],
+    },
+    handle: async (_, response, { params, context: { principal } }) => {
+      const id = (params[0] ?? '').toLowerCase();
+      const refusal = workspaceRefusal(principal, id);
+      if (refusal !== null) throw refusal; // V1
+      if (!(await this.#verified(id))) throw problem.workspaceNotFound();
+      this.#begin(response, id, credentialOf(principal));
+    },
+  };
+
+  /** Ends all streams; none begins after. */
+  close(): void {
+    this.#closing = true;
+    for (const response of this.#open) response.end();
+  }
+
+  /** @throws Refusal 500 when it cannot be said whether there is such a workspace */
+  async #verified(id: string): Promise<boolean> {
+    try {
+      return (await this.#parts.resolve(id)) !== undefined;
+    } catch (error) {
+      throw new Refusal('failed', 'failed to verify workspace', { cause: error });
+    }
+  }
+
+  #begin(response: ServerResponse, id: string, credential: Credential): void {
+    if (this.#closing) throw platformUnavailable();
+    if (response.destroyed) return;
+    this.#open.add(response);
+    const leave = this.#parts.fanout.join({
+      sink: response,
+      wire: EVENT_STREAM,
+      audience: { kind: 'workspace', id },
+      credential,
+      close: (why) => {
+        leave();
+        // Who does not read would not read the end either.
+        if (why === 'too-slow') response.destroy();
+        else response.end();
+      },
+    });
+    response.once('close', () => {
+      leave();
+      this.#open.delete(response);
+    });
+    response.on('error', (error) => this.#parts.log.debug({ err: error }, 'an event stream broke'));
+    response.writeHead(200, HEADERS as string[]);
+    response.write(': ping\n\n'); // V2
+  }
+}
+
+const HEADERS: readonly string[] = [
+  'Content-Type',
+  'text/event-stream',
+  'Cache-Control',
+  'no-cache',
+  'Connection',
+  'keep-alive',
+  'X-Accel-Buffering',
+  'no',
+];
