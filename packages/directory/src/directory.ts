@@ -1,5 +1,6 @@
 /**
- * Every workspace as the registry's facts describe it, in memory. Each service keeps its own.
+ * Every workspace as the registry's facts describe it, in memory, with the org tokens and sessions that open every door. Each
+ * service keeps its own.
  *
  *   Y1. It follows the facts before it asks for the pages, so nothing falls between: what comes meanwhile is applied after,
  *       and a fact that an entry shows already changes nothing.
@@ -10,8 +11,17 @@
  *       said that it is there, is applied before `open` resolves.
  */
 import { ask, type Bus, type Following, followFacts } from '@molecule/bus';
-import { type AnyRecordedFact, ask as asks, type DirectoryEntry, isWorkspaceId, type ServiceName } from '@molecule/contracts';
+import {
+  type AccessEntry,
+  type AnyRecordedFact,
+  ask as asks,
+  type DirectoryEntry,
+  isWorkspaceId,
+  PLATFORM,
+  type ServiceName,
+} from '@molecule/contracts';
 import { backoff, type Clock, type Log, sleep } from '@molecule/service';
+import { Access, type AccessRead, isAccessFact } from './access.ts';
 import { applyFact, isWorkspaceFact } from './apply-fact.ts';
 import { canCommunicate } from './can-communicate.ts';
 import { Entries, type TokenOwner } from './entries.ts';
@@ -32,6 +42,7 @@ export interface DirectoryOptions {
 
 export type ChangeListener = (fact: AnyRecordedFact, entry: DirectoryEntry) => void;
 export type FactListener = (fact: AnyRecordedFact) => void;
+export type AccessListener = (entry: AccessEntry) => void;
 
 /** Facts kept while the pages are read; beyond, they are dropped and the pages are read once more. */
 const MAX_BUFFERED = 50_000;
@@ -43,12 +54,14 @@ export class Directory {
   readonly #bus: Bus;
   readonly #log: Log;
   readonly #entries = new Entries();
+  readonly #access: Access;
   readonly #witness: Witness;
   readonly #stopping = new AbortController();
   readonly #onChange: ChangeListener[] = [];
   readonly #onFact: FactListener[] = [];
   readonly #onGap: (() => void)[] = [];
   readonly #onReread: (() => void)[] = [];
+  readonly #onAccessEnded: AccessListener[] = [];
   /** Facts of workspaces whose hole is being closed. */
   readonly #held = new Map<string, AnyRecordedFact[]>();
   readonly #resolving = new Map<string, Promise<DirectoryEntry | undefined>>();
@@ -70,8 +83,23 @@ export class Directory {
       instance,
       log,
       clock,
-      tick: tick ?? (() => {}),
-      versionOf: (workspaceId) => (this.#held.has(workspaceId) ? 0 : (this.#entries.get(workspaceId)?.version ?? 0)),
+      tick: () => {
+        this.#access.forgetExpired();
+        tick?.();
+      },
+      versionOf: (id) => {
+        if (id === PLATFORM) return this.#access.version;
+        return this.#held.has(id) ? 0 : (this.#entries.get(id)?.version ?? 0);
+      },
+    });
+    this.#access = new Access({
+      read: () => this.#readAccess(),
+      now: () => clock.now(),
+      onEnded: (entry) => {
+        for (const listener of this.#onAccessEnded) this.#guard(() => listener(entry));
+      },
+      onFact: (fact) => this.#tell(fact),
+      onApplied: () => this.#witness.applied(PLATFORM),
     });
   }
 
@@ -138,6 +166,11 @@ export class Directory {
     return this.#entries.anyToken();
   }
 
+  /** The live org token or session whose SHA-256 (hex) this is. A session whose time is over, by our clock, is none. */
+  accessOf(hash: string): AccessEntry | undefined {
+    return this.#access.of(hash);
+  }
+
   /**
    * The entry in memory, else what the registry says, asked once. That there is none is not remembered.
    * Rejects with `AskTimeout` or `AskNoResponder` when the registry does not answer.
@@ -172,6 +205,11 @@ export class Directory {
     this.#onReread.push(listener);
   }
 
+  /** Called for each org token and session that opens nothing any more: revoked, closed or over, heard of or missed (Y4 holds). */
+  onAccessEnded(listener: AccessListener): void {
+    this.#onAccessEnded.push(listener);
+  }
+
   healthy(): { ok: boolean; detail: string } {
     if (!this.#ready) return { ok: false, detail: 'reading the directory' };
     if (!this.#bus.connected || this.#following?.alive !== true || !this.current)
@@ -198,7 +236,7 @@ export class Directory {
     });
     do {
       this.#overflowed = false;
-      await this.#readPages();
+      await this.#readAll();
     } while (this.#overflowed);
     const buffered = this.#buffer ?? [];
     this.#buffer = undefined;
@@ -208,7 +246,7 @@ export class Directory {
       log: this.#log,
       signal,
       following: this.#following,
-      missing: () => this.#reloading !== undefined,
+      missing: () => this.#reloading !== undefined || this.#access.incomplete,
     });
     await this.#proof.renew(); // Y4: whoever was answered before we could be waited for, is in FACTS by now
     signal.throwIfAborted();
@@ -241,7 +279,7 @@ export class Directory {
     try {
       while (this.#again) {
         this.#again = false;
-        await this.#readPages();
+        await this.#readAll();
       }
       this.#reloading = undefined;
       for (const listener of this.#onReread) this.#guard(listener);
@@ -256,6 +294,10 @@ export class Directory {
     if (held) {
       held.push(fact);
       if (held.length >= MAX_HELD) this.#release(fact.workspaceId);
+      return;
+    }
+    if (isAccessFact(fact)) {
+      this.#access.hear(fact);
       return;
     }
     if (!isWorkspaceFact(fact)) {
@@ -326,9 +368,36 @@ export class Directory {
     return this.#entries.get(workspaceId);
   }
 
-  #readPages(): Promise<void> {
-    const { signal } = this.#stopping;
-    return readPages(this.#bus, { log: this.#log, signal, onEntry: (entry) => this.#merge(entry) });
+  async #readAll(): Promise<void> {
+    await Promise.all([this.#readWorkspaces(), this.#access.refresh()]);
+  }
+
+  #readWorkspaces(): Promise<void> {
+    return readPages({
+      what: 'the directory',
+      log: this.#log,
+      signal: this.#stopping.signal,
+      ask: (after, options) => ask(this.#bus, asks.registry.directory, { after }, options),
+      onPage: ({ entries }) => {
+        for (const entry of entries) this.#merge(entry);
+      },
+    });
+  }
+
+  async #readAccess(): Promise<AccessRead> {
+    let version = Number.POSITIVE_INFINITY;
+    const entries: AccessEntry[] = [];
+    await readPages({
+      what: 'who may open every door',
+      log: this.#log,
+      signal: this.#stopping.signal,
+      ask: (after, options) => ask(this.#bus, asks.registry.access, { after }, options),
+      onPage: (page) => {
+        version = Math.min(version, page.version);
+        entries.push(...page.entries);
+      },
+    });
+    return { version, entries };
   }
 
   /** By version: what is newer stays (Y1). */

@@ -2,6 +2,6 @@
 export { applyFact, isWorkspaceFact } from './apply-fact.ts';
 export { Barrier } from './barrier.ts';
 export { canCommunicate, MAX_HOPS, type ParentLookup } from './can-communicate.ts';
-export { type ChangeListener, Directory, type DirectoryOptions, type FactListener } from './directory.ts';
+export { type AccessListener, type ChangeListener, Directory, type DirectoryOptions, type FactListener } from './directory.ts';
 export type { TokenOwner } from './entries.ts';
 export { TRUSTED_FOR_MS } from './proof.ts';

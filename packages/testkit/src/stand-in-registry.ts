@@ -9,10 +9,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Bus, publishFacts, RequestServer } from '@molecule/bus';
 import {
+  type AccessEntry,
+  type AccessFact,
   type AnyRecordedFact,
   ask,
   type DirectoryEntry,
+  PLATFORM,
+  type RecordedAccessFact,
   type RecordedWorkspaceFact,
+  type SessionOrigin,
   TokenId,
   type WorkspaceFact,
   type WorkspaceId,
@@ -38,8 +43,14 @@ export type NewWorkspace = Omit<Partial<CreatedData>, 'parentId'> & {
 
 export type RegistryAsk = Exclude<keyof typeof ask.registry, 'health' | 'rebuild' | 'wake'>;
 
+const HOUR_MS = 3_600_000;
+
 export class StandInRegistry {
   readonly entries = new Map<string, DirectoryEntry>();
+  /** Org tokens and sessions that are good, by id. */
+  readonly access = new Map<string, AccessEntry>();
+  /** Of the stream `access.platform`. */
+  accessVersion = 0;
   /** How often each was asked. */
   readonly asked: Record<RegistryAsk, number> = { directory: 0, access: 0, resolve: 0, rows: 0, replaceTokens: 0 };
   /** What fails from now on. */
@@ -71,9 +82,13 @@ export class StandInRegistry {
       const entries = rest.slice(0, this.pageSize);
       return { entries, next: rest.length > this.pageSize ? (entries.at(-1)?.workspaceId ?? null) : null };
     });
-    this.#requests.serve(ask.registry.access, () => {
+    this.#requests.serve(ask.registry.access, async ({ after }) => {
       this.#count('access');
-      return { version: 0, entries: [], next: null };
+      await this.beforePage();
+      const sorted = [...this.access.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      const rest = sorted.filter(({ id }) => after === null || id > after);
+      const entries = rest.slice(0, this.pageSize);
+      return { version: this.accessVersion, entries, next: rest.length > this.pageSize ? (entries.at(-1)?.id ?? null) : null };
     });
     this.#requests.serve(ask.registry.resolve, ({ workspaceId }) => {
       this.#count('resolve');
@@ -144,6 +159,72 @@ export class StandInRegistry {
   async revokeTokens(workspaceId: string): Promise<void> {
     const tokens = this.entries.get(workspaceId)?.tokens ?? [];
     await this.say(workspaceId, ...tokens.map(({ tokenId }) => revoked(tokenId, 'api')));
+  }
+
+  /** Decides what happens to org tokens and sessions, in order; nobody has heard of it yet. */
+  decideAccess(...facts: AccessFact[]): RecordedAccessFact[] {
+    return facts.map((fact) => {
+      const version = ++this.accessVersion;
+      const recordedAt = this.#clock.now();
+      switch (fact.type) {
+        case 'access.token-issued': {
+          const { tokenId: id, hash, prefix, orgId } = fact.data;
+          this.access.set(id, { kind: 'org', id, hash, prefix, orgId });
+          break;
+        }
+        case 'access.session-opened': {
+          const { sessionId: id, hash, expiresAt } = fact.data;
+          this.access.set(id, { kind: 'session', id, hash, expiresAt });
+          break;
+        }
+        case 'access.token-revoked':
+          this.access.delete(fact.data.tokenId);
+          break;
+        case 'access.session-closed':
+          this.access.delete(fact.data.sessionId);
+          break;
+      }
+      return recordedFact(fact, { workspaceId: PLATFORM, stream: `access.${PLATFORM}`, version, recordedAt });
+    });
+  }
+
+  /** Decides, and tells. */
+  async sayAccess(...facts: AccessFact[]): Promise<void> {
+    await this.tell(...this.decideAccess(...facts));
+  }
+
+  /** An org token with this SHA-256 (hex) opens every door from now on; returns its id. */
+  async issueOrgToken({ hash = randomBytes(32).toString('hex'), orgId = '' } = {}): Promise<TokenId> {
+    const tokenId = TokenId.parse(randomUUID());
+    const issuedAt = this.#clock.now().toISOString();
+    const data = { tokenId, hash, prefix: hash.slice(0, 8), name: '', orgId, createdBy: 'admin-token', issuedAt };
+    await this.sayAccess({ type: 'access.token-issued', data });
+    return tokenId;
+  }
+
+  async revokeOrgToken(tokenId: TokenId): Promise<void> {
+    await this.sayAccess({ type: 'access.token-revoked', data: { tokenId } });
+  }
+
+  /** A session whose cookie has this SHA-256 (hex) is open from now on, for an hour if nothing else is said; returns its id. */
+  async openSession({
+    hash = randomBytes(32).toString('hex'),
+    by = { kind: 'admin' },
+    expiresAt = new Date(this.#clock.now().getTime() + HOUR_MS),
+  }: {
+    readonly hash?: string;
+    readonly by?: SessionOrigin;
+    readonly expiresAt?: Date;
+  } = {}): Promise<TokenId> {
+    const sessionId = TokenId.parse(randomUUID());
+    const openedAt = this.#clock.now().toISOString();
+    const data = { sessionId, hash, by, openedAt, expiresAt: expiresAt.toISOString() };
+    await this.sayAccess({ type: 'access.session-opened', data });
+    return sessionId;
+  }
+
+  async closeSession(sessionId: TokenId): Promise<void> {
+    await this.sayAccess({ type: 'access.session-closed', data: { sessionId, reason: 'logout' } });
   }
 
   /** Answers and tells nothing any more. */

@@ -74,4 +74,33 @@ export interface Tables {
   };
   container_runs: { workspace_id: string; run: number };
   purged_workspaces: { workspace_id: string; purged_at: Instant };
+  org_tokens: {
+    token_id: string;
+    hash: string;
+    prefix: string;
+    name: string;
+    org_id: string;
+    created_by: string;
+    issued_at: Instant;
+    version: number;
+    revoked_at: NullableInstant;
+  };
+  sessions: {
+    session_id: string;
+    hash: string;
+    opened_by: 'admin' | 'org';
+    token_id: string | null;
+    opened_at: Instant;
+    expires_at: Instant;
+    closed_at: NullableInstant;
+  };
+  access_log: {
+    fact_id: string;
+    type: string;
+    workspace_id: string | null;
+    data: ColumnType<Json, string, string>;
+    version: number;
+    recorded_at: Instant;
+  };
+  token_uses: { token_id: string; last_used_at: Instant };
 }

@@ -7,6 +7,8 @@ import { type Ledger, whileLeading } from '@molecule/event-store';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
+import { access, denial } from './access/aggregate.ts';
+import { serveAccessRequests } from './access/requests.ts';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
@@ -33,7 +35,7 @@ const REREAD_EVERY_MS = 600_000;
 export async function createRegistry(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
   const { log, clock, newId, metrics, loops } = basics;
   const chassis = await openChassis<Tables>(
-    { service: 'registry', migrations: MIGRATIONS, aggregates: [workspace] },
+    { service: 'registry', migrations: MIGRATIONS, aggregates: [workspace, access, denial] },
     config,
     basics,
     scope,
@@ -95,6 +97,7 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
   const parts: Parts = { bus, ledger, store, fleet, lists, barrier, guard, mint, clock, newId, log, mode, settings: config };
 
   serveWorkspaceRequests(requests, parts);
+  serveAccessRequests(requests, parts);
   chassis.hear(HEARD, react(parts));
   const app = serviceApp(log);
   for (const routes of [workspaceRoutes, agentRoutes, eventRoutes, tokenRoutes]) app.route('/', routes(parts));
