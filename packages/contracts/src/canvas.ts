@@ -71,6 +71,7 @@ function translate(fact: AnyRecordedFact): { event: string; payload: Record<stri
         payload: { ...agentPayload(fact.data), source_workspace_id: fact.data.sourceWorkspaceId },
       };
     case 'workspace.changed':
+    case 'workspace.purged':
     case 'workspace.budgeted':
     case 'workspace.idle-limited':
     case 'access.token-issued':

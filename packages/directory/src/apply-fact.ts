@@ -60,6 +60,7 @@ export function applyFact(entry: DirectoryEntry | undefined, fact: RecordedWorks
     case 'workspace.budgeted':
       return { ...after, budgetLimit: fact.data.budgetLimit };
     case 'workspace.card':
+    case 'workspace.purged':
     case 'workspace.idle-limited':
     case 'workspace.expanded':
     case 'workspace.collapsed':

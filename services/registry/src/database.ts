@@ -1,6 +1,6 @@
 /** The registry's tables, as `migrations/registry/` makes them. */
 import type { Json, WorkspaceAccess, WorkspaceId, WorkspaceStatus } from '@molecule/contracts';
-import type { ColumnType } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
 
 /** Written as RFC 3339, so that the database's microseconds survive; read as a date. */
 type Instant = ColumnType<Date, string, string>;
@@ -45,6 +45,7 @@ export interface Tables {
     awareness_namespace: string;
     max_concurrent_tasks: number;
     budget_limit: NullableBig;
+    hibernation_idle_minutes: number | null;
     x: number;
     y: number;
     collapsed: boolean;
@@ -73,7 +74,6 @@ export interface Tables {
     monthly_spend: Big;
   };
   container_runs: { workspace_id: string; run: number };
-  purged_workspaces: { workspace_id: string; purged_at: Instant };
   org_tokens: {
     token_id: string;
     hash: string;
@@ -103,4 +103,15 @@ export interface Tables {
     recorded_at: Instant;
   };
   token_uses: { token_id: string; last_used_at: Instant };
+  workspace_config: { workspace_id: string; document: ColumnType<Json, string, string> };
+  agents: {
+    id: string;
+    workspace_id: string;
+    model: string;
+    status: 'active' | 'replaced' | 'removed';
+    removed_at: NullableInstant;
+    removal_reason: string | null;
+    created_at: Instant;
+  };
+  canvas_viewport: { only_one: Generated<boolean>; x: number; y: number; zoom: number };
 }

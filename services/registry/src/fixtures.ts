@@ -6,6 +6,7 @@ import { type AnyFact, ask, HeartbeatBody, type Identity, type RequestContext, s
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
 import { createBasics, Scope, systemClock } from '@molecule/service';
 import { recordedFact, signedRequest, type it as withServers } from '@molecule/testkit';
+import pg from 'pg';
 import { Config } from './config.ts';
 import { createRegistry } from './service.ts';
 
@@ -164,6 +165,17 @@ export async function publish(
   });
   await bus.nats.request(subjects.fact(fact.type, workspaceId), JSON.stringify(recorded));
   return id;
+}
+
+/** What the registry's tables hold, for what no route shows. */
+export async function rowsOf(postgresUrl: string, query: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
+  const client = new pg.Client({ connectionString: postgresUrl, options: '-c search_path=registry' });
+  await client.connect();
+  try {
+    return (await client.query(query, values)).rows;
+  } finally {
+    await client.end();
+  }
 }
 
 interface Fixtures {

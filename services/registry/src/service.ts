@@ -18,6 +18,7 @@ import { eventRoutes } from './workspace/event-routes.ts';
 import { Fleet } from './workspace/fleet.ts';
 import { Lists } from './workspace/lists.ts';
 import { minting } from './workspace/minting.ts';
+import { notice } from './workspace/notice.ts';
 import { Pulse } from './workspace/pulse.ts';
 import { HEARD, react } from './workspace/reactions.ts';
 import { serveWorkspaceRequests } from './workspace/requests.ts';
@@ -35,7 +36,7 @@ const REREAD_EVERY_MS = 600_000;
 export async function createRegistry(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
   const { log, clock, newId, metrics, loops } = basics;
   const chassis = await openChassis<Tables>(
-    { service: 'registry', migrations: MIGRATIONS, aggregates: [workspace, access, denial] },
+    { service: 'registry', migrations: MIGRATIONS, aggregates: [workspace, notice, access, denial] },
     config,
     basics,
     scope,

@@ -98,6 +98,8 @@ export const workspaceFacts = defineFacts({
       cascadeDeleted: z.number().int().optional(),
     }),
   ),
+  /** Its rows are to go, whoever has any; the log keeps what it said (spec 1 §1.7 step 7). Comes only after `workspace.removed`. */
+  'workspace.purged': heard(z.object({})),
   /** The operator's ceiling for what the workspace may spend; `null`: none (spec 1 §1.10). */
   'workspace.budgeted': heard(z.object({ /** US cents. */ budgetLimit: z.number().int().nullable() })),
   /** After how many idle minutes it is put to sleep; `null`: never (README choice 8). */

@@ -204,6 +204,15 @@ describe('changing a workspace', () => {
         { type: 'workspace.changed', data: { name: 'borealis', canvas: { x: 0, y: 1 } } },
         { type: 'workspace.moved', data: { parentId } },
       ));
+  it('limits how long it may be idle, once', () => {
+    const limited: WorkspaceFact = { type: 'workspace.idle-limited', data: { minutes: 30 } };
+    given(created)
+      .when(change({ idleMinutes: 30 }))
+      .then(limited);
+    given(created, limited)
+      .when(change({ idleMinutes: 30 }))
+      .thenNothing();
+  });
   it('is silent when nothing does', () =>
     given(created)
       .when(change({ name: 'atlas', canvas: { x: 0, y: 0 }, role: null, parentId: null }))

@@ -151,6 +151,8 @@ export interface Patch {
   readonly workspaceDir?: string | null | undefined;
   readonly collapsed?: boolean | undefined;
   readonly canvas?: { readonly x: number; readonly y: number } | undefined;
+  /** `null`: never put to sleep for idleness (README choice 8). */
+  readonly idleMinutes?: number | null | undefined;
   /** Already known to exist, and not to lie below this workspace. */
   readonly parentId?: WorkspaceId | null | undefined;
 }
@@ -161,7 +163,7 @@ export const change =
   (state) => {
     if (state.situation === 'absent') throw new Refusal('not-found', 'workspace not found');
     if (state.situation === 'removed') return []; // D2
-    const { parentId, ...fields } = patch;
+    const { parentId, idleMinutes, ...fields } = patch;
     const changed = Object.fromEntries(
       Object.entries(fields).filter(([key, value]) => differs(state, key as keyof typeof fields, value)),
     );
@@ -170,10 +172,13 @@ export const change =
       ...(parentId !== undefined && parentId !== state.parentId
         ? [{ type: 'workspace.moved', data: { parentId } } as const]
         : []),
+      ...(idleMinutes !== undefined && idleMinutes !== state.idleMinutes
+        ? [{ type: 'workspace.idle-limited', data: { minutes: idleMinutes } } as const]
+        : []),
     ];
   };
 
-function differs(state: PresentWorkspace, key: keyof Omit<Patch, 'parentId'>, value: Patch[typeof key]): boolean {
+function differs(state: PresentWorkspace, key: keyof Omit<Patch, 'parentId' | 'idleMinutes'>, value: Patch[typeof key]): boolean {
   if (value === undefined) return false;
   if (key !== 'canvas') return state[key] !== value;
   const { x, y } = value as NonNullable<Patch['canvas']>;

@@ -55,7 +55,17 @@ function fieldsOf(body: Body): Patch {
     runtime: textOf(body, 'runtime'),
     collapsed: typeof collapsed === 'boolean' ? collapsed : undefined,
     canvas: isPlace(x) && isPlace(y) ? { x, y } : undefined,
+    idleMinutes: idleMinutesOf(body),
   };
+}
+
+const IdleMinutes = Int.min(0).nullable();
+
+/** 0 is another way to say never. */
+function idleMinutesOf(body: Body): number | null | undefined {
+  const minutes = IdleMinutes.safeParse(body['hibernation_idle_minutes']);
+  if (!minutes.success) return undefined;
+  return minutes.data === 0 ? null : minutes.data;
 }
 
 /** `1e400` is a number of JSON, but none that a fact can hold. */

@@ -1,7 +1,4 @@
-/**
- * How workspaces are asked for. A query takes the connection or a transaction first. Purged ones are passed over everywhere: their
- * facts stay in the append-only log and their rows with them, but no reader sees them (spec 1 §1.7 step 7).
- */
+/** How workspaces are asked for. A query takes the connection or a transaction first. */
 import { type DirectoryEntry, isWorkspaceId, TokenId, WorkspaceId } from '@molecule/contracts';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import type { Tables } from '../database.ts';
@@ -10,20 +7,7 @@ import type { Vitals } from './vitals.ts';
 export type WorkspaceRow = Selectable<Tables['workspaces']>;
 type Db = Kysely<Tables>;
 
-const visible = (db: Db) =>
-  db
-    .selectFrom('workspaces')
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('purged_workspaces')
-            .select(sql`1`.as('one'))
-            .whereRef('purged_workspaces.workspace_id', '=', 'workspaces.workspace_id'),
-        ),
-      ),
-    );
-
-const present = (db: Db) => visible(db).where('status', '<>', 'removed');
+const present = (db: Db) => db.selectFrom('workspaces').where('status', '<>', 'removed');
 
 /** A row without what it holds: enough to know whether it has changed. */
 export interface Head {
@@ -65,7 +49,9 @@ export async function* rowsOf(db: Db, ids: readonly string[]): AsyncGenerator<Wo
 
 /** One workspace, removed or not. Text that is no id finds nothing. */
 export const findWorkspace = async (db: Db, id: string): Promise<WorkspaceRow | undefined> =>
-  isWorkspaceId(id) ? visible(db).selectAll().where('workspace_id', '=', WorkspaceId.parse(id)).executeTakeFirst() : undefined;
+  isWorkspaceId(id)
+    ? db.selectFrom('workspaces').selectAll().where('workspace_id', '=', WorkspaceId.parse(id)).executeTakeFirst()
+    : undefined;
 
 export interface Named {
   readonly id: WorkspaceId;
@@ -74,11 +60,10 @@ export interface Named {
 
 /** The direct children that are not removed, oldest first. */
 export async function childrenOf(db: Db, id: WorkspaceId): Promise<Named[]> {
-  return visible(db)
+  return present(db)
     .select(['workspace_id as id', 'name'])
     .where('parent_id', '=', id)
     .where('workspace_id', '<>', id)
-    .where('status', '<>', 'removed')
     .orderBy('created_at')
     .orderBy('workspace_id')
     .execute();
@@ -112,7 +97,6 @@ export async function lineageOf(db: Db, ids: readonly string[]): Promise<Readonl
        where hops < ${MAX_HOPS + 1}
     )
     select distinct workspace_id, parent_id from up
-     where not exists (select from purged_workspaces purged where purged.workspace_id = up.workspace_id)
   `.execute(db);
   return new Map(rows.map((row) => [row.workspace_id, { parentId: row.parent_id }]));
 }
@@ -151,7 +135,6 @@ export async function rowsOfPrefixes(db: Db, prefixes: readonly string[]): Promi
   const { rows } = await sql<{ prefix: string; workspace_id: WorkspaceId; removed: boolean }>`
     select left(workspace_id::text, 12) as prefix, workspace_id, status = 'removed' as removed from workspaces
      where left(workspace_id::text, 12) = any (${prefixes}::text[])
-       and not exists (select from purged_workspaces purged where purged.workspace_id = workspaces.workspace_id)
      order by removed desc
   `.execute(db);
   const known = new Map(rows.map((row) => [row.prefix, row]));
@@ -163,7 +146,8 @@ export async function rowsOfPrefixes(db: Db, prefixes: readonly string[]): Promi
 }
 
 const withTokens = (db: Db) =>
-  visible(db)
+  db
+    .selectFrom('workspaces')
     .selectAll()
     .select(
       sql<{ tokenId: string; hash: string }[]>`coalesce((

@@ -93,11 +93,32 @@ describe('DELETE /workspaces/:id', () => {
     expect((await registry.events(boss)).filter(([type]) => type === 'WORKSPACE_REMOVED')).toHaveLength(2);
   });
 
-  it('is content with what never was, and with external ones that nothing runs for', async ({ registry, others }) => {
-    expect((await registry.call('DELETE', `/workspaces/${randomUUID()}`)).body).toEqual({
-      status: 'removed',
-      cascade_deleted: 0,
-    });
+  it('is content with what never was, says so each time, and leaves the id unused', async ({ registry, others }) => {
+    const unknown = randomUUID();
+    for (const times of [1, 2]) {
+      expect((await registry.call('DELETE', `/workspaces/${unknown}`)).text).toBe('{"status":"removed","cascade_deleted":0}');
+      expect(await registry.events(unknown)).toEqual(Array(times).fill(['WORKSPACE_REMOVED', { cascade_deleted: 0 }]));
+    }
+    expect((await registry.register(unknown)).body.auth_token).toBeDefined();
+    expect(await registry.status(unknown)).toBe('online');
+    expect(others.stopped).toEqual([]);
+  });
+
+  it.for(['confirm=1', 'confirm=TRUE', 'confirm=true%20', 'confirm', 'purge=true'])(
+    'takes ?%s for no confirmation',
+    async (query, { registry }) => {
+      const boss = await registry.create();
+      await registry.create({ parent_id: boss });
+      expect((await registry.call('DELETE', `/workspaces/${boss}?${query}`)).status).toBe(409);
+    },
+  );
+
+  it.for(['purge=1', 'purge=True', 'purge'])('takes ?%s for no purge', async (query, { registry }) => {
+    const id = await registry.create();
+    expect((await registry.call('DELETE', `/workspaces/${id}?${query}`)).body.status).toBe('removed');
+  });
+
+  it('is content with external ones that nothing runs for', async ({ registry, others }) => {
     const external = await registry.create({ external: true });
     expect((await registry.call('DELETE', `/workspaces/${external}`)).status).toBe(200);
     expect(others.stopped).toEqual([]);
@@ -142,9 +163,10 @@ describe('DELETE /workspaces/:id', () => {
   it('purges: no reader finds it any more, and nothing comes back under its id', async ({ registry, bus }) => {
     const { boss, left } = await aTeam(registry);
     const unknown = randomUUID();
-    await registry.call('DELETE', `/workspaces/${unknown}?purge=true`);
+    expect((await registry.call('DELETE', `/workspaces/${unknown}?purge=true`)).text).toBe(
+      '{"status":"purged","cascade_deleted":0}',
+    );
     expect((await registry.register(unknown)).body.auth_token).toBeDefined();
-    expect(await registry.status(unknown)).toBe('online');
 
     const purged = await registry.call('DELETE', `/workspaces/${boss}?confirm=true&purge=true`);
     expect(purged.body).toEqual({ status: 'purged', cascade_deleted: 3 });
@@ -159,6 +181,27 @@ describe('DELETE /workspaces/:id', () => {
       status: 'purged',
       cascade_deleted: 0,
     });
+  });
+
+  it('I3: purges as a fact: rows that pointed there point nowhere, and rebuilt tables are the live ones', async ({
+    registry,
+    bus,
+  }) => {
+    const boss = await registry.create();
+    const earlier = await registry.create({ parent_id: boss });
+    await registry.call('DELETE', `/workspaces/${earlier}`);
+    expect((await registry.call('GET', `/workspaces/${earlier}`)).body.parent_id).toBe(boss);
+    await registry.register(boss);
+    expect((await registry.call('DELETE', `/workspaces/${boss}?purge=true`)).body.status).toBe('purged');
+    expect((await registry.call('GET', `/workspaces/${earlier}`)).body).toMatchObject({ status: 'removed', parent_id: null });
+
+    const { projections } = await ask(bus, asks.rebuild.registry, { check: true });
+    expect(projections.map(({ table, rows, missing, unexpected }) => [table, rows, missing, unexpected])).toEqual([
+      ['workspaces', 1, 0, 0],
+      ['tokens', 0, 0, 0],
+      ['agents', 0, 0, 0],
+      ['structure_events', 5, 0, 0],
+    ]);
   });
 
   it('X2: leaves no child behind that was created while its parent went', async ({ registry }) => {

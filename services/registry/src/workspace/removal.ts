@@ -12,11 +12,11 @@ import { ask as asks, Refusal, type WorkspaceFact, type WorkspaceId } from '@mol
 import type { Barrier } from '@molecule/directory';
 import { type Ledger, type Tx, VersionConflict } from '@molecule/event-store';
 import type { Clock, Log } from '@molecule/service';
-import { sql } from 'kysely';
 import type { Tables } from '../database.ts';
 import { workspace } from './aggregate.ts';
 import { removeDescendant, removeRoot } from './decisions.ts';
 import { Gate } from './gate.ts';
+import { notice } from './notice.ts';
 import { descendantsOf } from './queries.ts';
 import type { WorkspaceStore } from './store.ts';
 
@@ -59,6 +59,7 @@ export async function removeSubtree(parts: RemovalParts, root: WorkspaceId, comm
 const markRemoved = (store: WorkspaceStore, root: WorkspaceId, commandId: string) =>
   store.transaction(async (tx, committing) => {
     const below = await descendantsOf(tx.db, root);
+    const told = await tx.load(notice, root);
     const doomed = [];
     for (const id of [...below, root]) {
       const { state, version } = await tx.load(workspace, id);
@@ -70,7 +71,11 @@ const markRemoved = (store: WorkspaceStore, root: WorkspaceId, commandId: string
     if (now.join() !== below.join()) throw new VersionConflict(`workspace.${root}`);
 
     const versions: { readonly id: WorkspaceId; readonly version: number }[] = [];
-    for (const { id, version, facts } of doomed) {
+    for (const { id, version, facts, state } of doomed) {
+      if (state.situation === 'absent') {
+        await tx.append(notice, id, [{ type: 'notice.removed', data: { workspaceId: id } }], told.version, { commandId });
+        continue;
+      }
       if (facts.length === 0) {
         if (version > 0) versions.push({ id, version });
         continue;
@@ -121,25 +126,21 @@ async function stopAll({ bus, clock, log }: RemovalParts, ids: readonly Workspac
   return outcomes.filter((failure) => failure !== null);
 }
 
+/** What the registry keeps of a workspace beside its facts and what is made of them. */
+const DOCUMENTS = ['workspace_config', 'workspace_vitals', 'container_runs'] as const satisfies readonly (keyof Tables)[];
+
 /**
- * `purge=true`: dependent rows go, and no reader sees the workspaces any more. The facts stay: the log is append-only, its events stay
- * readable (§6.1), and the id stays taken, so that nothing ever comes back under it (I5).
+ * `purge=true`: the rows go, of every service that hears of it. The facts stay: the log is append-only, its events stay readable
+ * (§6.1), and the id stays taken, so that nothing ever comes back under it (I5).
  */
-export async function purge({ ledger, clock }: RemovalParts, ids: readonly WorkspaceId[]): Promise<void> {
-  const purgedAt = clock.now().toISOString();
-  await ledger.transaction(async ({ db }) => {
-    await db
-      .insertInto('purged_workspaces')
-      .columns(['workspace_id', 'purged_at'])
-      .expression(
-        db
-          .selectFrom('workspaces')
-          .select(['workspace_id', sql<string>`${purgedAt}::timestamptz`.as('purged_at')])
-          .where('workspace_id', 'in', ids),
-      )
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-    await db.deleteFrom('workspace_vitals').where('workspace_id', 'in', ids).execute();
-    await db.deleteFrom('container_runs').where('workspace_id', 'in', ids).execute();
+export const purge = ({ store }: Pick<RemovalParts, 'store'>, ids: readonly WorkspaceId[], commandId: string): Promise<void> =>
+  store.transaction(async (tx, committing) => {
+    const rows = await tx.db.selectFrom('workspaces').select('workspace_id').where('workspace_id', 'in', ids).execute();
+    const present = new Set(rows.map((row) => row.workspace_id));
+    const doomed = [];
+    for (const id of ids) if (present.has(id)) doomed.push({ id, ...(await tx.load(workspace, id)) });
+    await lock(tx, ids);
+    for (const table of DOCUMENTS) await tx.db.deleteFrom(table).where('workspace_id', 'in', ids).execute();
+    for (const { id, version } of doomed)
+      committing(await tx.append(workspace, id, [{ type: 'workspace.purged', data: {} }], version, { commandId }));
   });
-}

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { it as withServers } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
-import { NOBODY, startRegistry, withRegistry } from '../fixtures.ts';
+import { NOBODY, rowsOf, startRegistry, withRegistry } from '../fixtures.ts';
 
 const it = withRegistry(withServers);
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -188,6 +188,25 @@ describe('PATCH /workspaces/:id', () => {
     expect(await registry.events(id)).toHaveLength(1);
   });
 
+  it('takes after how many idle minutes to hibernate; 0 and null are never, and what is no number of minutes is passed over', async ({
+    registry,
+    postgresUrl,
+  }) => {
+    const id = await registry.create();
+    const minutes = async (hibernation_idle_minutes: unknown) => {
+      const { text } = await registry.call('PATCH', `/workspaces/${id}`, { body: { hibernation_idle_minutes } });
+      expect(text).toBe('{"status":"updated"}');
+      const [row] = await rowsOf(postgresUrl, 'select hibernation_idle_minutes from workspaces');
+      return row?.['hibernation_idle_minutes'];
+    };
+    expect(await minutes(30)).toBe(30);
+    for (const passedOver of [-1, 1.5, '5', true, 2 ** 31]) expect(await minutes(passedOver)).toBe(30);
+    expect(await minutes(0)).toBeNull();
+    expect(await minutes(45)).toBe(45);
+    expect(await minutes(null)).toBeNull();
+    expect((await registry.call('GET', `/workspaces/${id}`)).body).not.toHaveProperty('hibernation_idle_minutes');
+  });
+
   it('passes over parents that do not exist, are removed, or would close a circle', async ({ registry }) => {
     const [id, child, gone] = [await registry.create(), await registry.create(), await registry.create()];
     await registry.call('PATCH', `/workspaces/${child}`, { body: { parent_id: id } });
@@ -232,19 +251,19 @@ describe('the conventions', () => {
   });
 
   it('declare an auth class for every route', ({ registry }) =>
-    expect(registry.service.http.routes()).toEqual([
-      { method: 'GET', path: '/workspaces', authClass: 'admin' },
-      { method: 'POST', path: '/workspaces', authClass: 'admin' },
-      { method: 'GET', path: '/workspaces/:id', authClass: 'none' },
-      { method: 'PATCH', path: '/workspaces/:id', authClass: 'workspace' },
-      { method: 'DELETE', path: '/workspaces/:id', authClass: 'admin' },
-      { method: 'POST', path: '/registry/register', authClass: 'registryToken' },
-      { method: 'POST', path: '/registry/update-card', authClass: 'registryToken' },
-      { method: 'POST', path: '/registry/check-access', authClass: 'none' },
-      { method: 'GET', path: '/registry/discover/:id', authClass: 'discovery' },
-      { method: 'GET', path: '/registry/:id/peers', authClass: 'discovery' },
-      { method: 'GET', path: '/events', authClass: 'admin' },
-      { method: 'GET', path: '/events/:workspaceId', authClass: 'admin' },
-      { method: 'GET', path: '/admin/workspaces/:id/test-token', authClass: 'testToken' },
+    expect(registry.service.http.routes().map(({ method, path, authClass }) => `${method} ${path} ${authClass}`)).toEqual([
+      'GET /workspaces admin',
+      'POST /workspaces admin',
+      'GET /workspaces/:id none',
+      'PATCH /workspaces/:id workspace',
+      'DELETE /workspaces/:id admin',
+      'POST /registry/register registryToken',
+      'POST /registry/update-card registryToken',
+      'POST /registry/check-access none',
+      'GET /registry/discover/:id discovery',
+      'GET /registry/:id/peers discovery',
+      'GET /events admin',
+      'GET /events/:workspaceId admin',
+      'GET /admin/workspaces/:id/test-token testToken',
     ]));
 });

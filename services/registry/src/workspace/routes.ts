@@ -72,7 +72,7 @@ export function workspaceRoutes(parts: Parts) {
       if (children.length > 0 && c.req.query('confirm') !== 'true') return json(c, confirmation(children), 409);
       const { cascadeDeleted, ids } = await removeSubtree(parts, id, commandOf(c, newId).commandId);
       if (c.req.query('purge') !== 'true') return json(c, { status: 'removed', cascade_deleted: cascadeDeleted });
-      await orFail(c, 'purge failed', () => purge(parts, ids));
+      await orFail(c, 'purge failed', () => purge(parts, ids, commandOf(c, newId).commandId));
       return json(c, { status: 'purged', cascade_deleted: cascadeDeleted });
     });
 }

@@ -16,6 +16,9 @@ export const aWorkspace = (differs: Partial<PresentWorkspace> = {}): PresentWork
   workspaceDir: null,
   collapsed: false,
   canvas: { x: 0, y: 0 },
+  idleMinutes: null,
+  budgetLimit: null,
+  agent: null,
   tokens: [],
   ...differs,
 });

@@ -19,6 +19,11 @@ export interface LiveToken {
   readonly by: TokenOrigin;
 }
 
+export interface ActiveAgent {
+  readonly agentId: string;
+  readonly model: string;
+}
+
 export interface PresentWorkspace {
   readonly situation: 'present';
   readonly status: LiveStatus;
@@ -37,6 +42,12 @@ export interface PresentWorkspace {
   readonly workspaceDir: string | null;
   readonly collapsed: boolean;
   readonly canvas: { readonly x: number; readonly y: number };
+  /** After how many idle minutes it is put to sleep; `null`: never. */
+  readonly idleMinutes: number | null;
+  /** US cents; `null`: no ceiling. */
+  readonly budgetLimit: number | null;
+  /** The active one (§1.9). */
+  readonly agent: ActiveAgent | null;
   readonly tokens: readonly LiveToken[];
 }
 
@@ -76,16 +87,23 @@ function evolvePresent(state: PresentWorkspace, fact: WorkspaceFact): Workspace 
     case 'workspace.registered':
       return { ...state, status: 'online', url: fact.data.url, internalUrl: fact.data.internalUrl };
     case 'workspace.card':
-    case 'workspace.budgeted':
-    case 'workspace.idle-limited':
     case 'workspace.expanded':
     case 'workspace.collapsed':
+    case 'workspace.purged':
+      return state;
+    case 'workspace.budgeted':
+      return { ...state, budgetLimit: fact.data.budgetLimit };
+    case 'workspace.idle-limited':
+      return { ...state, idleMinutes: fact.data.minutes };
     case 'workspace.agent-assigned':
     case 'workspace.agent-replaced':
+    case 'workspace.agent-moved-in': {
+      const { agentId, model } = fact.data;
+      return { ...state, agent: { agentId, model } };
+    }
     case 'workspace.agent-removed':
     case 'workspace.agent-moved-out':
-    case 'workspace.agent-moved-in':
-      return state;
+      return { ...state, agent: null };
     case 'workspace.located':
       return { ...state, url: fact.data.url, located: true };
     case 'workspace.status':
@@ -121,6 +139,9 @@ const created = (data: Extract<WorkspaceFact, { type: 'workspace.created' }>['da
         workspaceDir: data.workspaceDir,
         collapsed: false,
         canvas: data.canvas,
+        idleMinutes: null,
+        budgetLimit: data.budgetLimit,
+        agent: null,
         tokens: [],
       };
 

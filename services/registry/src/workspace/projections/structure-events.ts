@@ -1,10 +1,17 @@
 /** The structure-event log (spec 1 §6.1): one row for each event of the wire that a fact shows as, and how it is read. */
-import { type AnyRecordedFact, type CanvasEvent, canvasEvents, type Json, type WorkspaceFact } from '@molecule/contracts';
+import {
+  type AnyRecordedFact,
+  type CanvasEvent,
+  canvasEvents,
+  type Json,
+  type NoticeFact,
+  type WorkspaceFact,
+} from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
 import type { Insertable, Kysely } from 'kysely';
 import type { Tables } from '../../database.ts';
 
-export const structureEvents: Projection<Tables, WorkspaceFact> = {
+export const structureEvents: Projection<Tables, WorkspaceFact | NoticeFact> = {
   name: 'registry.structure-events.v1',
   tables: ['structure_events'],
   apply: async (db, fact) => {

@@ -1,4 +1,4 @@
-/** Tokens by workspace: which facts change a row. A revoked one stays, with the time it died. */
+/** Tokens by workspace: which facts change a row. A revoked one stays, with the time it died, until its workspace is purged. */
 import type { WorkspaceFact } from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
 import type { Tables } from '../../database.ts';
@@ -18,6 +18,8 @@ export const tokens: Projection<Tables, WorkspaceFact> = {
       }
       case 'token.revoked':
         return db.updateTable('tokens').set({ revoked_at: fact.recordedAt }).where('token_id', '=', fact.data.tokenId).execute();
+      case 'workspace.purged':
+        return db.deleteFrom('tokens').where('workspace_id', '=', fact.workspaceId).execute();
       default:
         return undefined;
     }

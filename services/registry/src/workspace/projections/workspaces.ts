@@ -9,8 +9,20 @@ type Row = Updateable<Tables['workspaces']>;
 export const workspaces: Projection<Tables, WorkspaceFact> = {
   name: 'registry.workspaces.v1',
   tables: ['workspaces'],
-  apply: (db, fact) => (fact.type === 'workspace.created' ? insert(db, fact) : update(db, fact)),
+  apply: (db, fact) => {
+    switch (fact.type) {
+      case 'workspace.created':
+        return insert(db, fact);
+      case 'workspace.purged':
+        return remove(db, fact);
+      default:
+        return update(db, fact);
+    }
+  },
 };
+
+/** What the row changes by: neither its first fact nor its last. */
+type Change = Exclude<RecordedWorkspaceFact, { type: 'workspace.created' | 'workspace.purged' }>;
 
 function insert(db: Kysely<Tables>, fact: Extract<RecordedWorkspaceFact, { type: 'workspace.created' }>) {
   const { data, recordedAt } = fact;
@@ -40,6 +52,7 @@ function insert(db: Kysely<Tables>, fact: Extract<RecordedWorkspaceFact, { type:
       awareness_namespace: data.awarenessNamespace,
       max_concurrent_tasks: data.maxConcurrentTasks,
       budget_limit: data.budgetLimit,
+      hibernation_idle_minutes: null,
       x: data.canvas.x,
       y: data.canvas.y,
       collapsed: false,
@@ -49,7 +62,7 @@ function insert(db: Kysely<Tables>, fact: Extract<RecordedWorkspaceFact, { type:
     .execute();
 }
 
-const update = (db: Kysely<Tables>, fact: Exclude<RecordedWorkspaceFact, { type: 'workspace.created' }>) =>
+const update = (db: Kysely<Tables>, fact: Change) =>
   db
     .updateTable('workspaces')
     .set({ ...changes(fact), version: fact.version, updated_at: fact.recordedAt })
@@ -57,7 +70,7 @@ const update = (db: Kysely<Tables>, fact: Exclude<RecordedWorkspaceFact, { type:
     .execute();
 
 /** What a fact changes in the row, beside its version. A removed workspace keeps what it was, but for its place on the canvas. */
-function changes(fact: Exclude<RecordedWorkspaceFact, { type: 'workspace.created' }>): Row {
+function changes(fact: Change): Row {
   switch (fact.type) {
     case 'workspace.changed': {
       const { name, role, tier, runtime, workspaceDir, collapsed, canvas } = fact.data;
@@ -102,6 +115,7 @@ function changes(fact: Exclude<RecordedWorkspaceFact, { type: 'workspace.created
     case 'workspace.budgeted':
       return { budget_limit: fact.data.budgetLimit };
     case 'workspace.idle-limited':
+      return { hibernation_idle_minutes: fact.data.minutes };
     case 'workspace.expanded':
     case 'workspace.collapsed':
     case 'workspace.agent-assigned':
@@ -113,6 +127,13 @@ function changes(fact: Exclude<RecordedWorkspaceFact, { type: 'workspace.created
     case 'token.revoked':
       return {};
   }
+}
+
+/** The row goes, and nobody's parent is one that is not there (§1.7 step 7): those that may still point here are removed ones. */
+async function remove(db: Kysely<Tables>, { workspaceId }: RecordedWorkspaceFact): Promise<void> {
+  const id = WorkspaceId.parse(workspaceId);
+  await db.updateTable('workspaces').set({ parent_id: null }).where('parent_id', '=', id).execute();
+  await db.deleteFrom('workspaces').where('workspace_id', '=', id).execute();
 }
 
 /** JSON `null` and "no card" are the same to every reader (§1.1). */
