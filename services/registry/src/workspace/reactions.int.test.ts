@@ -211,13 +211,9 @@ describe('what others may ask', () => {
     await registry.status(child, gateway);
     await registry.call('DELETE', `/workspaces/${child}?purge=true`);
     const { projections } = await ask(bus, asks.rebuild.registry, { check: true });
-    expect(
-      projections.map(({ table, rows, missing, unexpected, examples }) => [table, rows > 0, missing, unexpected, examples]),
-    ).toEqual([
-      ['workspaces', true, 0, 0, []],
-      ['tokens', true, 0, 0, []],
-      ['structure_events', true, 0, 0, []],
-    ]);
+    expect(projections.filter(({ missing, unexpected }) => missing + unexpected > 0)).toEqual([]);
+    const filled = projections.filter(({ rows }) => rows > 0).map(({ table }) => table);
+    expect(filled).toEqual(expect.arrayContaining(['workspaces', 'tokens', 'structure_events']));
   });
 
   it('is how it is', async ({ registry, bus }) => {

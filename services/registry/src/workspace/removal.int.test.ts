@@ -196,12 +196,9 @@ describe('DELETE /workspaces/:id', () => {
     expect((await registry.call('GET', `/workspaces/${earlier}`)).body).toMatchObject({ status: 'removed', parent_id: null });
 
     const { projections } = await ask(bus, asks.rebuild.registry, { check: true });
-    expect(projections.map(({ table, rows, missing, unexpected }) => [table, rows, missing, unexpected])).toEqual([
-      ['workspaces', 1, 0, 0],
-      ['tokens', 0, 0, 0],
-      ['agents', 0, 0, 0],
-      ['structure_events', 5, 0, 0],
-    ]);
+    expect(projections.filter(({ missing, unexpected }) => missing + unexpected > 0)).toEqual([]);
+    const rows = Object.fromEntries(projections.map((projection) => [projection.table, projection.rows]));
+    expect(rows).toMatchObject({ workspaces: 1, tokens: 0, agents: 0, structure_events: 5 });
   });
 
   it('X2: leaves no child behind that was created while its parent went', async ({ registry }) => {
