@@ -49,6 +49,9 @@ export const Config = z.object({
   GATEWAY_PORT: configPieces.port(8080),
   /** Templates of workspaces; unset, those that come with Molecule. */
   CONFIGS_DIR: text,
+  /** Templates of organisations, and the manifest that lists the runtimes; unset, both are looked for in the usual places. */
+  ORG_TEMPLATES_DIR: text,
+  WORKSPACE_MANIFEST_PATH: text,
   /** A directory of the host that workspaces without one of their own work in. */
   WORKSPACE_DIR: text,
   AWARENESS_URL: text,

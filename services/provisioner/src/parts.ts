@@ -3,6 +3,7 @@ import type { Bus } from '@molecule/bus';
 import type { Directory } from '@molecule/directory';
 import type { Ledger } from '@molecule/event-store';
 import type { Log } from '@molecule/service';
+import type { Templates } from '@molecule/templates';
 import type { Backend } from './backends/backend.ts';
 import type { Tables } from './database.ts';
 
@@ -12,8 +13,7 @@ export interface Parts {
   readonly directory: Directory;
   readonly backend: Backend;
   readonly installation: string;
-  /** Where templates are. */
-  readonly configsDir: string;
+  readonly templates: Templates;
   /** `''`: there is no such service. */
   readonly awarenessUrl: string;
   /** A directory of the host for workspaces that name none, or `''`. */

@@ -5,6 +5,7 @@ import { openChassis } from '@molecule/chassis';
 import { Directory } from '@molecule/directory';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { type Basics, Counter, Histogram, type Scope } from '@molecule/service';
+import { Templates } from '@molecule/templates';
 import { openBackend } from './backends/choose.ts';
 import type { Config } from './config.ts';
 import { containers } from './container/container.ts';
@@ -16,7 +17,6 @@ import { Runs } from './provisioning/runs.ts';
 import { serveRequests } from './requests.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/provisioner', import.meta.url));
-const TEMPLATES = fileURLToPath(new URL('../../../workspace-templates', import.meta.url));
 const TEND_EVERY_MS = 60_000;
 
 export interface ProvisionerOptions {
@@ -57,7 +57,7 @@ export async function createProvisioner(
     directory,
     backend,
     installation,
-    configsDir: config.CONFIGS_DIR || TEMPLATES,
+    templates: await Templates.open(config, (message) => log.warn(message)),
     awarenessUrl: config.AWARENESS_URL,
     workspaceDir: config.WORKSPACE_DIR,
     log,

@@ -1,11 +1,14 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Runtimes, Templates } from '@molecule/templates';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { Blueprint } from './blueprints.ts';
-import { generatedConfig, seedFor } from './config-source.ts';
+import { generatedConfig as generate, seedFor } from './config-source.ts';
+
+const generatedConfig = (of: Blueprint) => generate(of, new Runtimes());
 
 const blueprint = (change: Partial<Blueprint> = {}): Blueprint => ({
   name: 'Ada',
@@ -64,7 +67,7 @@ describe('where a workspace has its configuration from (spec 3 §1.12)', () => {
   afterAll(() => rm(directory, { recursive: true }));
 
   const seed = async (change: Partial<Blueprint>) => {
-    const files = await seedFor(blueprint(change), directory);
+    const files = await seedFor(blueprint(change), new Templates({ configsDir: directory, orgTemplatesDir: '' }));
     return files && Object.fromEntries(files.map(({ path, data }) => [path, data.toString()]));
   };
 

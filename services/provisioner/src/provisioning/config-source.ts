@@ -1,27 +1,12 @@
 /** Where a fresh workspace has its `config.yaml` from: a template, or one written here (spec 3 §1.12, §1.13). */
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { join, relative, resolve, sep } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import type { Runtimes, Templates } from '@molecule/templates';
 import type { ConfigFile } from '../backends/backend.ts';
 import type { Blueprint } from './blueprints.ts';
 
-/** The runtimes a workspace may have (spec 3 §5.7); any other is written as the first. */
-const RUNTIMES = [
-  'langgraph',
-  'claude-code',
-  'openclaw',
-  'deepagents',
-  'crewai',
-  'autogen',
-  'hermes',
-  'gemini-cli',
-  'codex',
-  'external',
-  'echo',
-] as const;
 const WITHOUT_RUNTIME_CONFIG = ['langgraph', 'deepagents'];
 const LARGEST_TEMPLATE_BYTES = 32 * 1024 * 1024;
-
-export const allowedRuntime = (runtime: string): string => RUNTIMES.find((known) => known === runtime) ?? RUNTIMES[0];
 
 /** Nothing that a user wrote can end the scalar it stands in: JSON's strings are YAML's, but for a few characters more. */
 const quoted = (text: string): string =>
@@ -31,8 +16,8 @@ const quoted = (text: string): string =>
   );
 
 /** Spec 3 §1.13. */
-export function generatedConfig({ name, role, tier, runtime, model }: Blueprint): string {
-  const allowed = allowedRuntime(runtime);
+export function generatedConfig({ name, role, tier, runtime, model }: Blueprint, runtimes: Runtimes): string {
+  const allowed = runtimes.coerce(runtime);
   const fallback = allowed === 'claude-code' ? 'sonnet' : 'anthropic:claude-opus-4-7';
   const lines = [
     `name: ${quoted(name)}`,
@@ -47,40 +32,35 @@ export function generatedConfig({ name, role, tier, runtime, model }: Blueprint)
 }
 
 /** `undefined`: a template was asked for, and there is no `config.yaml` in it nor in the runtime's own. */
-export async function seedFor(blueprint: Blueprint, configsDir: string): Promise<readonly ConfigFile[] | undefined> {
+export async function seedFor(blueprint: Blueprint, templates: Templates): Promise<readonly ConfigFile[] | undefined> {
   const { template, runtime } = blueprint;
-  const own = [`${allowedRuntime(runtime)}-default`, allowedRuntime(runtime)];
+  const own = templates.runtimes.coerce(runtime);
   if (template !== '') {
-    const chosen = await templateDirectory(configsDir, template);
+    const chosen = await directoryOf(templates, template);
     if (chosen !== undefined) {
       const files = await filesOf(chosen);
       if (hasConfig(files)) return files;
-      for (const name of own) {
-        const directory = await templateDirectory(configsDir, name);
+      for (const name of [`${own}-default`, own]) {
+        const directory = await directoryOf(templates, name);
         const fallback = directory === undefined ? [] : await filesOf(directory);
         if (hasConfig(fallback)) return fallback;
       }
       return undefined;
     }
-    const directory = await templateDirectory(configsDir, `${allowedRuntime(runtime)}-default`);
+    const directory = await directoryOf(templates, `${own}-default`);
     if (directory !== undefined) return await filesOf(directory);
   }
-  return [{ path: 'config.yaml', data: Buffer.from(generatedConfig(blueprint)), mode: 0o644 }];
+  const data = Buffer.from(generatedConfig(blueprint, templates.runtimes));
+  return [{ path: 'config.yaml', data, mode: 0o644 }];
+}
+
+/** What leads out of the templates is not there. */
+async function directoryOf(templates: Templates, name: string): Promise<string | undefined> {
+  const located = await templates.locate(name);
+  return located.kind === 'directory' ? located.path : undefined;
 }
 
 const hasConfig = (files: readonly ConfigFile[]): boolean => files.some(({ path }) => path === 'config.yaml');
-
-/** A directory inside `configsDir`, also after all links are followed. */
-async function templateDirectory(configsDir: string, name: string): Promise<string | undefined> {
-  try {
-    const root = await realpath(configsDir);
-    const directory = await realpath(resolve(root, name));
-    return directory.startsWith(root + sep) && (await stat(directory)).isDirectory() ? directory : undefined;
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  }
-}
 
 /** All regular files; `config.yaml` comes last, so that where it is the rest is too. @throws when there is too much of it. */
 async function filesOf(root: string): Promise<ConfigFile[]> {

@@ -35,14 +35,14 @@ async function steps(
   { workspaceId, run }: { workspaceId: WorkspaceId; run: number },
   signal: AbortSignal,
 ): Promise<Provisioned> {
-  const { ledger, directory, backend, configsDir, awarenessUrl } = parts;
+  const { ledger, directory, backend, templates, awarenessUrl } = parts;
   const entry = directory.get(workspaceId);
   if (entry !== undefined && !MAY_RUN.has(entry.status)) return { kind: 'moot' };
   const blueprint = await blueprintOf(ledger.db, workspaceId);
   if (blueprint === undefined) throw new Error('nobody said what this workspace is made of');
 
   // After the first start the volume is what its user made of it: a template that has gone since is no reason to fail.
-  const seed = (await seedFor(blueprint, configsDir)) ?? (run === 1 ? undefined : []);
+  const seed = (await seedFor(blueprint, templates)) ?? (run === 1 ? undefined : []);
   if (seed === undefined) {
     return { kind: 'failed', failure: FAILURES.noConfig(workspaceId), cause: new Error('the template has no config.yaml') };
   }
