@@ -32,6 +32,10 @@ export const COMMANDS = {
     needs: args[0] === 'up' ? { nats: 'NATS_URL' } : {},
     steps: [{ name: 'molecule', run: ['node', 'packages/cli/src/main.ts', ...args] }],
   }),
+  reference: () => ({
+    needs: { nats: 'NATS_URL' },
+    steps: [{ name: 'reference', run: ['node', 'deploy/embedded/src/write-reference.ts'] }],
+  }),
   prepare: () => ({ needs: { nats: 'NATS_URL' }, steps: [] }),
 };
 
@@ -61,4 +65,5 @@ export const usage = () =>
     `npm test [-- <step> <path>]      ${TEST_STEPS.map(({ name }) => name).join(', ')}; all of them when none is named`,
     'npm run molecule -- <command>    status, doctor, events, rebuild, audit',
     'npm run bench | lint | typecheck',
+    'npm run reference                writes docs/reference anew from what the services say of themselves',
   ].join('\n');

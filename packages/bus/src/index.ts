@@ -10,7 +10,7 @@ export { type FollowFactsOptions, type Following, followFacts } from './follow.t
 export { heardAt } from './heard-at.ts';
 export { followLive, LivePublisher } from './live.ts';
 export { exposeBusCounts, exposeCounter, type Metrics } from './metrics.ts';
-export { listParked, type Parked, park, redriveParked } from './parked.ts';
+export { listParked, type Parked, ParkedBody, park, redriveParked } from './parked.ts';
 export { publishFacts } from './publish.ts';
 export { type Handler, RequestServer } from './requests.ts';
 export { type EnsureStreamsOptions, ensureStreams, type FactsMark, factsMark, type StreamLimits } from './streams.ts';

@@ -6,7 +6,8 @@ import { z } from 'zod';
 import type { Bus } from './connection.ts';
 import { HEADERS } from './envelope.ts';
 
-const ParkedBody = z.object({
+/** `parked.<consumer>`. */
+export const ParkedBody = z.object({
   consumer: z.string(),
   /** Why it was set aside. */
   error: z.string(),

@@ -1,6 +1,7 @@
 /** The public surface of @molecule/contracts. What is not named here is private to the package. */
 export { AccessEntry, ask, DirectoryEntry, ManagedResource, RebuildReport, ServiceHealth } from './asks.ts';
 export { type CanvasEvent, canvasEvents } from './canvas.ts';
+export { CANVAS_EVENTS, type CanvasEventContract, type CanvasEventName } from './canvas-catalogue.ts';
 export { CAPABILITIES, Capability, type CapabilitySet, capabilitySet } from './capabilities.ts';
 export {
   type Audience,

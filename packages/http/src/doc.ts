@@ -15,8 +15,8 @@ export interface RouteDoc {
   readonly source: string;
   /** Answers that are no refusal, by status: a schema, or a media type for what is no JSON. */
   readonly answers: Readonly<Record<number, { readonly description: string; readonly body?: z.ZodType | `${string}/${string}` }>>;
-  /** Refusals of the route itself, with their exact texts; those of its auth class are added. */
-  readonly refusals?: readonly (readonly [kind: RefusalKind, text: string])[];
+  /** Refusals of the route itself, with their exact texts, and what else their bodies hold; those of its auth class are added. */
+  readonly refusals?: readonly (readonly [kind: RefusalKind, text: string, more?: Readonly<Record<string, unknown>>])[];
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, string>>;
   /** For bodies that no schema middleware checks: raw routes, uploads. */

@@ -43,7 +43,7 @@ export {
   type RawRoute,
   type RunningService,
 } from './listener.ts';
-export { isUnavailable, JSON_TYPE, json, jsonBody, problem, renderError, sendError, sendJson } from './problems.ts';
+export { isUnavailable, JSON_TYPE, json, jsonBody, problem, renderError, sendError, sendJson, statusOf } from './problems.ts';
 export {
   type ServiceAnswer,
   ServiceClient,

@@ -22,6 +22,9 @@ const STATUS = {
   unavailable: 503,
 } as const satisfies Record<RefusalKind, ContentfulStatusCode>;
 
+/** The status that a kind of refusal is told with. */
+export const statusOf = (kind: RefusalKind): number => STATUS[kind];
+
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** The texts of spec 1 §4 and §0 that more than one route gives. */
