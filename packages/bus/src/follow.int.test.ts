@@ -1,7 +1,7 @@
 import { type AnyRecordedFact, STREAMS } from '@molecule/contracts';
 import { describe, expect, onTestFinished } from 'vitest';
 import type { Bus } from './connection.ts';
-import { followFacts } from './follow.ts';
+import { type FactPlace, followFacts } from './follow.ts';
 import { publishFacts } from './publish.ts';
 import { aWorkspaceId, eventually, it, moved, signalOfTest } from './test-support.ts';
 
@@ -9,11 +9,16 @@ const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
 async function following(bus: Bus) {
   const facts: AnyRecordedFact[] = [];
+  const places: FactPlace[] = [];
   let gaps = 0;
   const onGap = () => void gaps++;
-  const feed = await followFacts(bus, { log: bus.log, onFact: (fact) => void facts.push(fact), onGap });
+  const onFact = (fact: AnyRecordedFact, place: FactPlace) => {
+    facts.push(fact);
+    places.push(place);
+  };
+  const feed = await followFacts(bus, { log: bus.log, onFact, onGap });
   onTestFinished(() => feed.stop());
-  return { facts, feed, gaps: () => gaps };
+  return { facts, places, feed, gaps: () => gaps };
 }
 
 describe('following facts', () => {
@@ -70,16 +75,19 @@ describe('following facts', () => {
 
   it('tells of a gap when the stream was made anew, and follows the new one', async ({ bus, log }) => {
     const publish = publishFacts(bus, log, signalOfTest());
-    const { facts, gaps } = await following(bus);
+    const { facts, places, feed, gaps } = await following(bus);
     await publish(upTo(3).map(() => moved(aWorkspaceId(), 1)));
     await eventually(() => facts.length === 3);
-    const { config } = await bus.jsm.streams.info(STREAMS.facts);
+    const { config, created: before } = await bus.jsm.streams.info(STREAMS.facts);
     await bus.jsm.streams.delete(STREAMS.facts);
     await bus.jsm.streams.add(config);
     await bus.nats.reconnect();
     await eventually(() => gaps() === 1, gaps, 20_000);
+    const { created: after } = await bus.jsm.streams.info(STREAMS.facts);
+    expect([feed.epoch, feed.sequence]).toEqual([after, 0]);
     await publish([moved(aWorkspaceId(), 9)]);
     await eventually(() => facts.length === 4);
+    expect(places).toEqual([...upTo(3).map((sequence) => ({ epoch: before, sequence })), { epoch: after, sequence: 1 }]);
   });
 
   it('survives a listener that throws and a message that cannot be read', async ({ bus, log, lines }) => {

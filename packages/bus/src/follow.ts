@@ -5,16 +5,23 @@ import type { Bus } from './connection.ts';
 import { decodeFact, HEADERS, RecentIds } from './envelope.ts';
 import { OrderedFeed } from './ordered-feed.ts';
 
+/** Where a fact stands in the stream FACTS: the same for all who hear it. */
+export interface FactPlace {
+  /** When the stream was made; another one means other facts under the same sequences. */
+  readonly epoch: string;
+  readonly sequence: number;
+}
+
 export interface FollowFactsOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;
   /** Called in the order of the stream; must not throw (a throw is logged). */
-  readonly onFact: (fact: AnyRecordedFact) => void;
-  /** Facts were missed for good: whoever builds on them reads their source again. */
+  readonly onFact: (fact: AnyRecordedFact, place: FactPlace) => void;
+  /** Facts were missed for good: whoever builds on them reads their source again. Called before those that come behind them. */
   readonly onGap: () => void;
 }
 
-export interface Following {
+export interface Following extends FactPlace {
   /** The last sequence of FACTS that was heard. */
   readonly sequence: number;
   /** Whether facts arrive now. */
@@ -33,7 +40,7 @@ export async function followFacts(bus: Bus, { log, signal, onFact, onGap }: Foll
       log,
       from: 'new',
       contiguous: true,
-      onMessage: (message) => {
+      onMessage: (message, { sequence }, epoch) => {
         if (message.headers?.has(HEADERS.onlyFor)) return;
         const decoded = decodeFact(message.string());
         if (decoded.kind === 'unknown') {
@@ -43,7 +50,7 @@ export async function followFacts(bus: Bus, { log, signal, onFact, onGap }: Foll
           log.error({ subject: message.subject, reason: decoded.reason }, 'a fact cannot be read');
         } else if (!seen.has(decoded.fact.id)) {
           seen.add(decoded.fact.id);
-          onFact(decoded.fact);
+          onFact(decoded.fact, { epoch, sequence });
         }
       },
       onGap: (missed) => {

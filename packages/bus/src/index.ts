@@ -6,7 +6,7 @@ export { type Bus, type BusCounts, type OpenBusOptions, openBus } from './connec
 export { type ConsumeFactsOptions, consumeFacts, consumerLag, type DeliveredFact } from './consume.ts';
 export { AskNoResponder, AskRefused, AskTimeout, FactTooLarge, isBusUnavailable, StreamCannotChange } from './errors.ts';
 export { ServerTooOld } from './features.ts';
-export { type FollowFactsOptions, type Following, followFacts } from './follow.ts';
+export { type FactPlace, type FollowFactsOptions, type Following, followFacts } from './follow.ts';
 export { heardAt } from './heard-at.ts';
 export { followLive, LivePublisher } from './live.ts';
 export { exposeBusCounts, exposeCounter, type Metrics } from './metrics.ts';

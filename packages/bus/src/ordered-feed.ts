@@ -20,8 +20,8 @@ export interface OrderedFeedOptions {
   readonly from: 'new' | 'all';
   /** Sequences of this stream have no holes by design; a jump is a gap. */
   readonly contiguous: boolean;
-  readonly onMessage: (message: Msg, position: Position) => void;
-  /** Something was missed for good (O2). */
+  readonly onMessage: (message: Msg, position: Position, epoch: string) => void;
+  /** Something was missed for good (O2). Told before anything that comes behind it; `sequence` and `epoch` show where that begins. */
   readonly onGap: (missed: string) => void;
   /** There is nothing stored that was not given to `onMessage`. Called after each (re)start of an empty feed. */
   readonly onIdle?: () => void;
@@ -82,7 +82,7 @@ export class OrderedFeed {
     return this.#last;
   }
 
-  /** When the stream was made; another value means other facts under the same sequences. */
+  /** When the stream was made, as the server says; another value means other facts under the same sequences. */
   get epoch(): string {
     return this.#created ?? '';
   }
@@ -128,16 +128,18 @@ export class OrderedFeed {
   async #open(): Promise<Session> {
     const { stream, from, onGap, onIdle } = this.#options;
     const { created, state } = await this.#bus.jsm.streams.info(stream);
-    if (this.#created === undefined) {
+    const before = this.#created;
+    this.#created = created;
+    if (before === undefined) {
       this.#last = from === 'new' ? state.last_seq : 0;
-    } else if (created !== this.#created || state.last_seq < this.#last) {
+    } else if (created !== before || state.last_seq < this.#last) {
       this.#last = from === 'new' ? state.last_seq : 0;
       onGap('the stream was made anew');
     } else if (this.#options.contiguous && state.first_seq > this.#last + 1) {
-      onGap(`${state.first_seq - this.#last - 1} messages are no longer stored`);
+      const missed = state.first_seq - this.#last - 1;
       this.#last = state.first_seq - 1;
+      onGap(`${missed} messages are no longer stored`);
     }
-    this.#created = created;
     const session = await Session.open(this.#bus, stream, this.#last + 1, (message, position) => this.#take(message, position));
     if (session.pendingAtStart === 0) onIdle?.();
     return session;
@@ -146,10 +148,12 @@ export class OrderedFeed {
   #take(message: Msg, position: Position): void {
     const { contiguous, onGap, onMessage, log } = this.#options;
     if (position.sequence <= this.#last) return;
-    if (contiguous && position.sequence > this.#last + 1) onGap(`${position.sequence - this.#last - 1} messages are missing`);
+    const missed = position.sequence - this.#last - 1;
+    this.#last = position.sequence - 1;
+    if (contiguous && missed > 0) onGap(`${missed} messages are missing`);
     this.#last = position.sequence;
     try {
-      onMessage(message, position);
+      onMessage(message, position, this.epoch);
     } catch (error) {
       log.error({ err: error, subject: message.subject }, 'a reader of a stream failed');
     }

@@ -2,7 +2,7 @@ import type { AccessEntry, AccessFact, RecordedAccessFact } from '@molecule/cont
 import { recordedFact } from '@molecule/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Access, type AccessRead } from './access.ts';
+import { Access, type AccessRead, type Heard } from './access.ts';
 import { id } from './testing/facts.ts';
 
 const NOON = Date.UTC(2026, 10, 22, 12);
@@ -11,6 +11,10 @@ const at = (seconds: number) => new Date(NOON + seconds * 1_000).toISOString();
 
 const facts = (...list: AccessFact[]): RecordedAccessFact[] =>
   list.map((fact, index) => recordedFact(fact, { workspaceId: 'platform', stream: 'access.platform', version: index + 1 }));
+const heard = (fact: RecordedAccessFact): Heard<RecordedAccessFact> => ({
+  fact,
+  place: { epoch: at(0), sequence: fact.version },
+});
 const issued = (n: number): AccessFact => ({
   type: 'access.token-issued',
   data: {
@@ -53,7 +57,7 @@ function anAccess(read: () => AccessRead | Promise<AccessRead> = () => ({ versio
     },
     now: () => new Date(NOON + clock.second * 1_000),
     onEnded: (entry) => void seen.push(`ended ${Number(entry.id.slice(-3))}`),
-    onFact: ({ version }) => void seen.push(`fact ${version}`),
+    onFact: ({ fact: { version } }) => void seen.push(`fact ${version}`),
     onApplied: () => void seen.push(`applied ${access.version}`),
   });
   return { access, seen, clock, reads: () => reads };
@@ -68,20 +72,20 @@ describe('who may open every door', () => {
       RecordedAccessFact,
       RecordedAccessFact,
     ];
-    access.hear(issue);
+    access.hear(heard(issue));
     expect(access.of(hashOf(1))).toEqual({ kind: 'org', id: id(1), hash: hashOf(1), prefix: 'abcdefgh', orgId: 'acme' });
-    access.hear(open);
+    access.hear(heard(open));
     expect(access.of(hashOf(2))).toEqual({ kind: 'session', id: id(2), hash: hashOf(2), expiresAt: at(60) });
-    access.hear(revoke);
+    access.hear(heard(revoke));
     expect(access.of(hashOf(1))).toBeUndefined();
-    access.hear(close);
+    access.hear(heard(close));
     expect(access.of(hashOf(2))).toBeUndefined();
     expect(access.version).toBe(4);
   });
 
   it('opens nothing to a session whose time is over, and forgets it', () => {
     const { access, seen, clock } = anAccess();
-    for (const fact of facts(issued(1), opened(2, at(10)))) access.hear(fact);
+    for (const fact of facts(issued(1), opened(2, at(10)))) access.hear(heard(fact));
     access.forgetExpired();
     clock.second = 10;
     expect(access.of(hashOf(2))).toBeUndefined();
@@ -93,14 +97,14 @@ describe('who may open every door', () => {
 
   it('K3: tells what ended and the fact that ended it before the version counts', () => {
     const { access, seen } = anAccess();
-    for (const fact of facts(issued(1), revoked(1))) access.hear(fact);
+    for (const fact of facts(issued(1), revoked(1))) access.hear(heard(fact));
     expect(seen).toEqual(['fact 1', 'applied 1', 'ended 1', 'fact 2', 'applied 2']);
   });
 
   it('K1: a fact that is known already changes nothing', () => {
     const { access, seen } = anAccess();
     const [issue, revoke] = facts(issued(1), revoked(1)) as [RecordedAccessFact, RecordedAccessFact];
-    for (const fact of [issue, revoke, issue]) access.hear(fact);
+    for (const fact of [issue, revoke, issue]) access.hear(heard(fact));
     expect(access.of(hashOf(1))).toBeUndefined();
     expect(seen.slice(-1)).toEqual(['fact 1']);
     expect(access.version).toBe(2);
@@ -109,7 +113,7 @@ describe('who may open every door', () => {
   it('K1, K3: closes a hole by reading, and tells what ended in it', async () => {
     const log = facts(issued(1), issued(2), revoked(1), issued(3));
     const { access, seen, reads } = anAccess(() => readAt(log, 4));
-    for (const version of [1, 2, 4]) access.hear(log[version - 1] as RecordedAccessFact);
+    for (const version of [1, 2, 4]) access.hear(heard(log[version - 1] as RecordedAccessFact));
     expect(access.incomplete).toBe(true);
     expect(access.version).toBe(2);
     await access.refresh();
@@ -125,8 +129,8 @@ describe('who may open every door', () => {
     let read = 0;
     const { access, reads } = anAccess(() => (reading[read++] as (typeof reading)[number]).promise);
     const done = access.refresh();
-    access.hear(log[2] as RecordedAccessFact);
-    access.hear(log[4] as RecordedAccessFact);
+    access.hear(heard(log[2] as RecordedAccessFact));
+    access.hear(heard(log[4] as RecordedAccessFact));
     reading[0]?.resolve(readAt(log, 2));
     await Promise.resolve();
     reading[1]?.resolve(readAt(log, 5));
@@ -139,7 +143,7 @@ describe('who may open every door', () => {
   it('K2: what it knows is not undone by an answer that is older', async () => {
     const log = facts(issued(1), revoked(1));
     const { access } = anAccess(() => readAt(log, 1));
-    for (const fact of log) access.hear(fact);
+    for (const fact of log) access.hear(heard(fact));
     await access.refresh();
     expect(access.version).toBe(2);
     expect(access.of(hashOf(1))).toBeUndefined();
@@ -160,7 +164,7 @@ describe('who may open every door', () => {
         const pending: Promise<void>[] = [];
         for (const [index, fact] of log.entries()) {
           committed = index + 1;
-          if (steps[index]?.lost !== true) access.hear(fact);
+          if (steps[index]?.lost !== true) access.hear(heard(fact));
           if (steps[index]?.reads === true) pending.push(access.refresh());
           if (index % 3 === 0) await Promise.resolve();
         }

@@ -6,6 +6,7 @@
  *   K3. Whoever listens is told of every fact after it was applied, and of every entry that opens nothing any more, also when the
  *       fact that ended it was never heard; only then does a version count as applied.
  */
+import type { FactPlace } from '@molecule/bus';
 import type { AccessEntry, AnyRecordedFact, RecordedAccessFact } from '@molecule/contracts';
 import { accessFacts } from '@molecule/contracts';
 
@@ -14,12 +15,18 @@ export interface AccessRead {
   readonly entries: readonly AccessEntry[];
 }
 
+/** A fact, and where it stands among all. */
+export interface Heard<Fact extends AnyRecordedFact = AnyRecordedFact> {
+  readonly fact: Fact;
+  readonly place: FactPlace;
+}
+
 export interface AccessOptions {
   /** Everything that opens doors now. Rejects only when nobody needs it any more. */
   readonly read: () => Promise<AccessRead>;
   readonly now: () => Date;
   readonly onEnded: (entry: AccessEntry) => void;
-  readonly onFact: (fact: RecordedAccessFact) => void;
+  readonly onFact: (heard: Heard<RecordedAccessFact>) => void;
   /** The version is higher than it was. */
   readonly onApplied: () => void;
 }
@@ -36,7 +43,7 @@ export class Access {
   /** What was heard since the reading began; `undefined` while nothing is read. */
   #kept: RecordedAccessFact[] | undefined;
   /** Facts behind a hole. */
-  #untold: RecordedAccessFact[] = [];
+  #untold: Heard<RecordedAccessFact>[] = [];
   #reading: Promise<void> | undefined;
   #again = false;
 
@@ -60,9 +67,10 @@ export class Access {
     return entry === undefined || this.#isOver(entry) ? undefined : entry;
   }
 
-  hear(fact: RecordedAccessFact): void {
+  hear(heard: Heard<RecordedAccessFact>): void {
+    const { fact } = heard;
     this.#keep(fact);
-    this.#untold.push(fact);
+    this.#untold.push(heard);
     if (this.#untold.length >= MAX_KEPT) this.#tell(Number.POSITIVE_INFINITY);
     const next = this.#version + 1;
     if (fact.version === next) this.#become(next, after(this.#byHash, fact));
@@ -129,9 +137,9 @@ export class Access {
   }
 
   #tell(upTo: number): void {
-    const told = this.#untold.filter(({ version }) => version <= upTo);
-    this.#untold = this.#untold.filter(({ version }) => version > upTo);
-    for (const fact of told) this.#options.onFact(fact);
+    const told = this.#untold.filter(({ fact }) => fact.version <= upTo);
+    this.#untold = this.#untold.filter(({ fact }) => fact.version > upTo);
+    for (const heard of told) this.#options.onFact(heard);
   }
 
   #keep(fact: RecordedAccessFact): void {

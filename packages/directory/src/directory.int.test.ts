@@ -1,4 +1,4 @@
-import { ensureStreams, openBus } from '@molecule/bus';
+import { type Bus, ensureStreams, type FactPlace, openBus } from '@molecule/bus';
 import { type AnyRecordedFact, STREAMS } from '@molecule/contracts';
 import { createLog, systemClock } from '@molecule/service';
 import { it, removed, waitFor, withNats } from '@molecule/testkit';
@@ -8,6 +8,9 @@ import { creation, fact, id, issued, renamed } from './testing/facts.ts';
 import { openDirectory, silent, testRegistry } from './testing/registry.ts';
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
+
+const storedType = async (bus: Bus, seq: number) =>
+  (await bus.jsm.streams.getMessage(STREAMS.facts, { seq }))?.subject.split('.').slice(0, -1).join('.');
 
 describe('the directory', () => {
   it('begins with every page of the registry, and follows its facts', async ({ bus }) => {
@@ -101,7 +104,12 @@ describe('the directory', () => {
     await registry.create({ workspaceId: id(2) });
     const directory = await openDirectory(bus, 'one');
     const heard: string[] = [];
-    directory.onFact(({ workspaceId, version, type }) => void heard.push(`${workspaceId.at(-1)} ${type} ${version}`));
+    const places: FactPlace[] = [];
+    directory.onFact(({ workspaceId, version, type }, place) => {
+      heard.push(`${workspaceId.at(-1)} ${type} ${version}`);
+      places.push(place);
+    });
+    const { created, state } = await bus.jsm.streams.info(STREAMS.facts);
     registry.decide(id(1), renamed('lost on the way'));
     const next = registry.decide(id(1), renamed('told'));
     const other: AnyRecordedFact = {
@@ -115,6 +123,10 @@ describe('the directory', () => {
     expect(registry.asked.resolve).toBe(1);
     expect(directory.get(id(1))).toMatchObject({ name: 'told', version: 3 });
     expect(heard.filter((line) => line.startsWith('1'))).toEqual(['1 workspace.changed 3', '1 agent.unreachable 1']);
+    const inOrder = places.toSorted((a, b) => a.sequence - b.sequence);
+    expect(inOrder).toEqual(upTo(3).map((n) => ({ epoch: created, sequence: state.last_seq + n })));
+    expect(directory.place).toEqual(inOrder[2]);
+    for (const [at, line] of heard.entries()) expect(await storedType(bus, places[at]?.sequence ?? 0)).toBe(line.split(' ')[1]);
   });
 
   it('Y2: reads everything again when the stream of facts has a hole, and tells it', async ({ bus }) => {

@@ -10,7 +10,7 @@
  *   Y4. A barrier is answered once the version it asks for was applied and told (I4). What was in FACTS when this directory
  *       said that it is there, is applied before `open` resolves.
  */
-import { ask, type Bus, type Following, followFacts } from '@molecule/bus';
+import { ask, type Bus, type FactPlace, type Following, followFacts } from '@molecule/bus';
 import {
   type AccessEntry,
   type AnyRecordedFact,
@@ -21,7 +21,7 @@ import {
   type ServiceName,
 } from '@molecule/contracts';
 import { backoff, type Clock, type Log, sleep } from '@molecule/service';
-import { Access, type AccessRead, isAccessFact } from './access.ts';
+import { Access, type AccessRead, type Heard, isAccessFact } from './access.ts';
 import { applyFact, isWorkspaceFact } from './apply-fact.ts';
 import { canCommunicate } from './can-communicate.ts';
 import { Entries, type TokenOwner } from './entries.ts';
@@ -41,7 +41,7 @@ export interface DirectoryOptions {
 }
 
 export type ChangeListener = (fact: AnyRecordedFact, entry: DirectoryEntry) => void;
-export type FactListener = (fact: AnyRecordedFact) => void;
+export type FactListener = (fact: AnyRecordedFact, place: FactPlace) => void;
 export type AccessListener = (entry: AccessEntry) => void;
 
 /** Facts kept while the pages are read; beyond, they are dropped and the pages are read once more. */
@@ -63,11 +63,11 @@ export class Directory {
   readonly #onReread: (() => void)[] = [];
   readonly #onAccessEnded: AccessListener[] = [];
   /** Facts of workspaces whose hole is being closed. */
-  readonly #held = new Map<string, AnyRecordedFact[]>();
+  readonly #held = new Map<string, Heard[]>();
   readonly #resolving = new Map<string, Promise<DirectoryEntry | undefined>>();
   #following: Following | undefined;
   /** Facts that came while the first pages are read. */
-  #buffer: AnyRecordedFact[] | undefined = [];
+  #buffer: Heard[] | undefined = [];
   #overflowed = false;
   #reloading: Promise<void> | undefined;
   /** Facts were missed since the pages began to be read. */
@@ -98,7 +98,7 @@ export class Directory {
       onEnded: (entry) => {
         for (const listener of this.#onAccessEnded) this.#guard(() => listener(entry));
       },
-      onFact: (fact) => this.#tell(fact),
+      onFact: (heard) => this.#tell(heard),
       onApplied: () => this.#witness.applied(PLATFORM),
     });
   }
@@ -131,6 +131,11 @@ export class Directory {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** How far the facts were heard. What stands before has been told to listeners, waits for a hole to be closed, or was missed. */
+  get place(): FactPlace | undefined {
+    return this.#following && { epoch: this.#following.epoch, sequence: this.#following.sequence };
   }
 
   get(workspaceId: string): DirectoryEntry | undefined {
@@ -231,7 +236,7 @@ export class Directory {
     this.#following = await followFacts(this.#bus, {
       log: this.#log,
       signal,
-      onFact: (fact) => this.#hear(fact),
+      onFact: (fact, place) => this.#hear({ fact, place }),
       onGap: () => this.#gap(),
     });
     do {
@@ -240,7 +245,7 @@ export class Directory {
     } while (this.#overflowed);
     const buffered = this.#buffer ?? [];
     this.#buffer = undefined;
-    for (const fact of buffered) this.#take(fact);
+    for (const heard of buffered) this.#take(heard);
     await this.#witness.start();
     this.#proof = new Proof(this.#bus, {
       log: this.#log,
@@ -255,9 +260,9 @@ export class Directory {
     this.#log.info({ workspaces: this.#entries.size }, 'the directory is complete');
   }
 
-  #hear(fact: AnyRecordedFact): void {
-    if (!this.#buffer) this.#take(fact);
-    else if (this.#buffer.length < MAX_BUFFERED) this.#buffer.push(fact);
+  #hear(heard: Heard): void {
+    if (!this.#buffer) this.#take(heard);
+    else if (this.#buffer.length < MAX_BUFFERED) this.#buffer.push(heard);
     else {
       this.#buffer = [];
       this.#overflowed = true;
@@ -289,45 +294,47 @@ export class Directory {
     }
   }
 
-  #take(fact: AnyRecordedFact): void {
+  #take(heard: Heard): void {
+    const { fact } = heard;
     const held = this.#held.get(fact.workspaceId);
     if (held) {
-      held.push(fact);
+      held.push(heard);
       if (held.length >= MAX_HELD) this.#release(fact.workspaceId);
       return;
     }
     if (isAccessFact(fact)) {
-      this.#access.hear(fact);
+      this.#access.hear({ fact, place: heard.place });
       return;
     }
     if (!isWorkspaceFact(fact)) {
-      this.#tell(fact);
+      this.#tell(heard);
       return;
     }
     const version = this.#entries.get(fact.workspaceId)?.version ?? 0;
     if (fact.version > version + 1) {
-      this.#held.set(fact.workspaceId, [fact]);
+      this.#held.set(fact.workspaceId, [heard]);
       void this.#closeHole(fact.workspaceId);
       return;
     }
-    this.#apply(fact);
+    this.#apply(heard);
   }
 
-  #apply(fact: AnyRecordedFact): void {
+  #apply(heard: Heard): void {
+    const { fact } = heard;
     if (!isWorkspaceFact(fact)) {
-      this.#tell(fact);
+      this.#tell(heard);
       return;
     }
     const before = this.#entries.get(fact.workspaceId);
     const after = applyFact(before, fact);
     if (after !== before) this.#entries.put(after);
     for (const listener of this.#onChange) this.#guard(() => listener(fact, after));
-    this.#tell(fact);
+    this.#tell(heard);
     this.#witness.applied(fact.workspaceId);
   }
 
-  #tell(fact: AnyRecordedFact): void {
-    for (const listener of this.#onFact) this.#guard(() => listener(fact));
+  #tell({ fact, place }: Heard): void {
+    for (const listener of this.#onFact) this.#guard(() => listener(fact, place));
   }
 
   #guard(listener: () => void): void {
@@ -357,7 +364,7 @@ export class Directory {
   #release(workspaceId: string): void {
     const held = this.#held.get(workspaceId);
     this.#held.delete(workspaceId);
-    for (const fact of held ?? []) this.#apply(fact);
+    for (const heard of held ?? []) this.#apply(heard);
     this.#witness.applied(workspaceId);
   }
 

@@ -3,15 +3,16 @@
  * it cannot; until then, while facts are known to be missing, and once it is no longer sure that facts arrive, nothing that a
  * token decides is decided (I9). It is sure of that again by itself.
  */
-import type { AnyRecordedFact, DirectoryEntry } from '@molecule/contracts';
-import type { Directory, TokenOwner } from '@molecule/directory';
+import type { FactPlace } from '@molecule/bus';
+import type { DirectoryEntry } from '@molecule/contracts';
+import type { Directory, FactListener, TokenOwner } from '@molecule/directory';
 import type { TokenBook } from './principal.ts';
 
 export class EdgeDirectory implements TokenBook {
   #directory: Directory | undefined;
   #gap = false;
   readonly #opened = Promise.withResolvers<void>();
-  readonly #listeners: ((fact: AnyRecordedFact) => void)[] = [];
+  readonly #listeners: FactListener[] = [];
   readonly #onReread: (() => void)[] = [];
 
   /** Resolves when the first directory is there. */
@@ -37,7 +38,7 @@ export class EdgeDirectory implements TokenBook {
   }
 
   /** Called for each fact, after it was applied. To be said before the directory is attached. */
-  onFact(listener: (fact: AnyRecordedFact) => void): void {
+  onFact(listener: FactListener): void {
     this.#listeners.push(listener);
   }
 
@@ -64,6 +65,11 @@ export class EdgeDirectory implements TokenBook {
   async resolve(workspaceId: string): Promise<DirectoryEntry | undefined> {
     if (this.#directory === undefined) throw new Error('the directory is not there yet');
     return this.#directory.resolve(workspaceId);
+  }
+
+  /** How far facts were heard. */
+  get place(): FactPlace | undefined {
+    return this.#directory?.place;
   }
 
   versionOf(workspaceId: string): number {

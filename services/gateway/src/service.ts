@@ -36,7 +36,7 @@ import { isSocketRequest, SocketDoor } from './ws/door.ts';
 import { EventStreams } from './ws/event-stream.ts';
 import { Fanout } from './ws/fanout.ts';
 import { LiveGate } from './ws/live-gate.ts';
-import { judgeConnections, showFact, showLive } from './ws/stream.ts';
+import { judgeConnections, showFact, Teller } from './ws/stream.ts';
 
 /** The services that run in this process: their requests are handed over, not sent. */
 export type LocalListeners = Partial<Record<ServiceName, Listener>>;
@@ -82,13 +82,17 @@ export async function createGateway(
     nowMs,
     onDrop: (wire) => void edgeMetrics.dropped[wire]++,
   });
+  const teller = new Teller(fanout);
   const gate = await scope.open(
-    () => new LiveGate({ versionOf: (id) => directory.versionOf(id), pass: showLive(fanout), nowMs }),
+    () => new LiveGate({ versionOf: (id) => directory.versionOf(id), pass: (event) => teller.live(event), nowMs }),
     (open) => open.stop(),
   );
   edgeMetrics.liveHeld = () => gate.held;
-  directory.onFact(showFact({ fanout, gate, rights: directory }));
-  directory.onReread(() => judgeConnections(fanout, directory));
+  directory.onFact(showFact({ teller, gate, fanout, rights: directory }));
+  directory.onReread(() => {
+    teller.beginsBehind(directory.place);
+    judgeConnections(fanout, directory);
+  });
   await scope.open(
     () => followLive(bus, { log, wanted: () => fanout.isHeard, onEvent: (event) => gate.hear(event) }),
     (open) => open.stop(),

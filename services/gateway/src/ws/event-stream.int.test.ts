@@ -63,9 +63,10 @@ describe('what they hear', () => {
       'keep-alive',
       'no',
     ]);
+    const [id] = /^id: .+$/m.exec(stream.text()) ?? [];
     expect(stream.text()).toBe(
-      `: ping\n\ndata: {"type":"WORKSPACE_ONLINE","timestamp":${Date.parse(first?.recordedAt ?? '')},"data":{}}\n\n` +
-        'data: {"type":"TASK_UPDATED","timestamp":1795348800250,"data":{"current_task":"a\\nb","active_tasks":1}}\n\n',
+      `: ping\n\n${id}\ndata: {"type":"WORKSPACE_ONLINE","timestamp":${Date.parse(first?.recordedAt ?? '')},"data":{}}\n\n` +
+        `${id}\ndata: {"type":"TASK_UPDATED","timestamp":1795348800250,"data":{"current_task":"a\\nb","active_tasks":1}}\n\n`,
     );
   });
 });

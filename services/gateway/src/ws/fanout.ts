@@ -49,16 +49,17 @@ export class Fanout {
     return () => this.#leave(client);
   }
 
-  publish(event: CanvasEvent): void {
+  /** `seq`: where it stands, see seq.ts. */
+  publish(event: CanvasEvent, seq: string): void {
     let frame: Buffer | undefined;
     for (const client of this.#wide) {
       if (!this.#concerns(client, event.workspace_id)) continue;
-      frame ??= WEBSOCKET.encode(event);
+      frame ??= WEBSOCKET.encode(event, seq);
       this.#send(client, frame);
     }
     const listeners = this.#narrow.get(event.workspace_id);
     if (listeners === undefined) return;
-    const chunk = EVENT_STREAM.encode(event);
+    const chunk = EVENT_STREAM.encode(event, seq);
     for (const client of listeners) this.#send(client, chunk);
   }
 

@@ -1,4 +1,4 @@
-/** How an event is written to who listens: as a frame of a WebSocket (spec 1 §6.2), or as an event of a stream (§6.3). */
+/** How an event and its `seq` are written to who listens: as a frame of a WebSocket (spec 1 §6.2), or as an event of a stream (§6.3). */
 import { Buffer } from 'node:buffer';
 import type { CanvasEvent } from '@molecule/contracts';
 import { textFrame } from './frame.ts';
@@ -7,18 +7,19 @@ export interface Wire {
   readonly name: 'websocket' | 'sse';
   /** How many events a client may leave unread. */
   readonly maxFrames: number;
-  encode(event: CanvasEvent): Buffer;
+  encode(event: CanvasEvent, seq: string): Buffer;
 }
 
 export const WEBSOCKET: Wire = {
   name: 'websocket',
   maxFrames: 256,
-  encode: (event) => textFrame(JSON.stringify(event)),
+  encode: ({ event, workspace_id, timestamp, payload }, seq) =>
+    textFrame(JSON.stringify({ event, workspace_id, timestamp, payload, seq })),
 };
 
 export const EVENT_STREAM: Wire = {
   name: 'sse',
   maxFrames: 64,
-  encode: ({ event, timestamp, payload }) =>
-    Buffer.from(`data: ${JSON.stringify({ type: event, timestamp: Date.parse(timestamp), data: payload })}\n\n`),
+  encode: ({ event, timestamp, payload }, seq) =>
+    Buffer.from(`id: ${seq}\ndata: ${JSON.stringify({ type: event, timestamp: Date.parse(timestamp), data: payload })}\n\n`),
 };

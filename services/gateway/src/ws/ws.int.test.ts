@@ -7,41 +7,10 @@ import { recordedFact, removed, waitFor } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { Line } from '../testing/line.ts';
+import { heard, listenTo, names, openStream } from '../testing/listeners.ts';
 import { moved, status } from '../testing/registry.ts';
 import { bearer, call, type Gateway, it } from '../testing/world.ts';
-
-interface Listener {
-  readonly frames: { event: string; workspace_id: string; timestamp: string; payload: unknown }[];
-  readonly raw: string[];
-  readonly socket: WebSocket;
-  readonly closed: Promise<number>;
-}
-
-/** Connects; rejects with the status when the upgrade is refused. */
-function listenTo(gateway: Gateway, headers: Record<string, string> = {}): Promise<Listener> {
-  const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}/ws`, { headers, perMessageDeflate: true });
-  onTestFinished(() => socket.terminate());
-  const raw: string[] = [];
-  const frames: Listener['frames'] = [];
-  socket.on('message', (data, isBinary) => {
-    expect(isBinary).toBe(false);
-    raw.push(String(data));
-    frames.push(JSON.parse(String(data)));
-  });
-  const closed = new Promise<number>((resolve) => socket.once('close', resolve));
-  return new Promise((resolve, reject) => {
-    socket.once('open', () => resolve({ frames, raw, socket, closed }));
-    socket.once('error', reject);
-    socket.once('unexpected-response', (_, response) => {
-      const chunks: string[] = [];
-      response.on('data', (chunk) => chunks.push(String(chunk)));
-      response.on('end', () => reject(new Error(`${response.statusCode} ${chunks.join('')}`)));
-    });
-  });
-}
-
-const names = ({ frames }: Listener) => frames.map(({ event }) => event);
-const heard = (listener: Listener, count: number) => waitFor(() => listener.frames.length >= count, { what: `${count} events` });
+import { seqOf } from './seq.ts';
 
 describe('who may listen', () => {
   it('a canvas, without a word; a workspace, with a token of its own once it has one', async ({ world }) => {
@@ -93,7 +62,7 @@ describe('what they hear', () => {
     await heard(canvas, 4);
     expect(names(canvas)).toEqual(['WORKSPACE_PROVISIONING', 'WORKSPACE_ONLINE', 'WORKSPACE_OFFLINE', 'WORKSPACE_REMOVED']);
     expect(canvas.raw[1]).toBe(
-      `{"event":"WORKSPACE_ONLINE","workspace_id":"${id}","timestamp":"${fact?.recordedAt}","payload":{}}`,
+      `{"event":"WORKSPACE_ONLINE","workspace_id":"${id}","timestamp":"${fact?.recordedAt}","payload":{},"seq":"${canvas.frames[1]?.seq}"}`,
     );
     expect(canvas.frames[0]?.payload).toEqual({ name: 'atlas', tier: 1, runtime: 'echo' });
   });
@@ -166,6 +135,39 @@ describe('what they hear', () => {
       workspace_id: workspaceId,
       payload: { schedule_name: 'nightly', reason: 'skipped: workspace busy (active_tasks=2)' },
     });
+  });
+});
+
+describe('where events stand', () => {
+  it('the same on every gateway and every wire for what is persisted; live, that of the last fact before', async ({
+    world,
+    bus,
+    log,
+  }) => {
+    const { id } = await world.registry.enrol({ token: false });
+    const gateways = [await world.gateway({ ADMIN_TOKEN: 'root' }), await world.gateway({ ADMIN_TOKEN: 'root' })] as const;
+    const [one, two] = [await listenTo(gateways[0]), await listenTo(gateways[1])];
+    const stream = await openStream(gateways[1], id, { headers: bearer('root') });
+    const live = new LivePublisher(bus, 'registry', { log });
+    const beat = () => {
+      live.say({ event: 'WORKSPACE_HEARTBEAT', workspaceId: id, timestamp: new Date().toISOString(), payload: {} });
+      live.flush();
+    };
+    beat();
+    for (const listener of [one, two]) await heard(listener, 1);
+    await world.registry.say(id, status('online', 'WORKSPACE_ONLINE'), moved(null), status('offline', 'WORKSPACE_OFFLINE'));
+    for (const listener of [one, two]) await heard(listener, 3);
+    beat();
+    for (const listener of [one, two]) await heard(listener, 4);
+    live.close();
+    await waitFor(() => stream.events().length === 4);
+    const { created, state } = await bus.jsm.streams.info(STREAMS.facts);
+    const at = (sequence: number) => seqOf({ epoch: created, sequence });
+    const last = state.last_seq;
+    const expected = [at(last - 3), at(last - 2), at(last), at(last)];
+    expect(one.frames.map(({ seq }) => seq)).toEqual(expected);
+    expect(two.frames.map(({ seq }) => seq)).toEqual(expected);
+    expect(stream.events().map(({ id }) => id)).toEqual(expected);
   });
 });
 
