@@ -24,6 +24,10 @@ export class Client {
     return this.#request('POST', path, body, headers);
   }
 
+  patch(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return this.#request('PATCH', path, body, headers);
+  }
+
   delete(path: string): Promise<Answer> {
     return this.#request('DELETE', path);
   }
@@ -59,8 +63,8 @@ export class Client {
     return this.post(`/workspaces/${id}/a2a`, { jsonrpc: '2.0', id: text, method: 'message/send', params: { message } }, headers);
   }
 
-  async socket(): Promise<Canvas> {
-    const socket = new WebSocket(this.url.replace('http', 'ws').concat('/ws'));
+  async socket(headers: Readonly<Record<string, string>> = {}): Promise<Canvas> {
+    const socket = new WebSocket(this.url.replace('http', 'ws').concat('/ws'), { headers });
     const canvas = new Canvas(socket);
     await once(socket, 'open');
     return canvas;
@@ -95,12 +99,17 @@ export interface CanvasFrame {
 /** An open canvas: what it was told, in order. */
 export class Canvas {
   readonly frames: CanvasFrame[] = [];
+  /** The code with which the connection ended, once it has. */
+  closed: number | null = null;
   readonly #socket: WebSocket;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.on('message', (data) => this.frames.push(JSON.parse(String(data)) as CanvasFrame));
     socket.on('error', () => undefined);
+    socket.on('close', (code) => {
+      this.closed = code;
+    });
   }
 
   /** The events of a workspace, in the order of their arrival. */

@@ -154,11 +154,11 @@ export class Cluster {
   }
 
   /**
-   * Stops the broker or the database as it is: connections stay open, and nothing answers on them. Answers the way to let it go on,
-   * which may be taken twice.
+   * Stops the broker, the database or a replica as it is: connections stay open, and nothing answers on them. Answers the way to let
+   * it go on, which may be taken twice.
    */
-  async freeze(what: 'postgres' | 'nats'): Promise<() => void> {
-    const first = this[what].pid;
+  async freeze(what: string): Promise<() => void> {
+    const first = what === 'postgres' || what === 'nats' ? this[what].pid : this.pid(what);
     if (first === undefined) throw new Error(`${what} does not run`);
     process.kill(first, 'SIGSTOP');
     // Its own processes answer by themselves; it makes no new ones now.
