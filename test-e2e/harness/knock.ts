@@ -16,6 +16,8 @@ export interface Reply {
   readonly status: number;
   readonly type: string;
   readonly text: string;
+  /** `Retry-After`, if it says when to come again. */
+  readonly retryAfter: string | undefined;
   readonly ms: number;
 }
 
@@ -35,6 +37,7 @@ export async function knock(base: string, { method, path, body, headers = {} }: 
     status: response.statusCode,
     type: response.headers['content-type'] ?? '',
     text: await text(response),
+    retryAfter: response.headers['retry-after'],
     ms: performance.now() - started,
   };
 }
