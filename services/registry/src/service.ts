@@ -14,6 +14,7 @@ import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
 import { agentRoutes } from './workspace/agent-routes.ts';
 import { workspace } from './workspace/aggregate.ts';
+import { dataRoutes } from './workspace/data-routes.ts';
 import { eventRoutes } from './workspace/event-routes.ts';
 import { Fleet } from './workspace/fleet.ts';
 import { Lists } from './workspace/lists.ts';
@@ -21,6 +22,7 @@ import { minting } from './workspace/minting.ts';
 import { notice } from './workspace/notice.ts';
 import { Pulse } from './workspace/pulse.ts';
 import { HEARD, react } from './workspace/reactions.ts';
+import { recordRoutes } from './workspace/record-routes.ts';
 import { serveWorkspaceRequests } from './workspace/requests.ts';
 import { workspaceRoutes } from './workspace/routes.ts';
 import { WorkspaceStore } from './workspace/store.ts';
@@ -101,7 +103,8 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
   serveAccessRequests(requests, parts);
   chassis.hear(HEARD, react(parts));
   const app = serviceApp(log);
-  for (const routes of [workspaceRoutes, agentRoutes, eventRoutes, tokenRoutes]) app.route('/', routes(parts));
+  for (const routes of [workspaceRoutes, dataRoutes, recordRoutes, agentRoutes, eventRoutes, tokenRoutes])
+    app.route('/', routes(parts));
   return chassis.serve(httpService(app), { beats });
 }
 

@@ -22,13 +22,15 @@ const publicPart = (row: WorkspaceRow, vitals: Vitals | null) => ({
   collapsed: row.collapsed,
 });
 
+export const budgetLimitOf = ({ budget_limit: limit }: WorkspaceRow): number | null => (limit === null ? null : Number(limit));
+
 /** An element of `GET /workspaces`. */
 export const listed = (row: WorkspaceRow, vitals: Vitals | null) => ({
   ...publicPart(row, vitals),
   last_sample_error: lastSampleError(row, vitals),
   current_task: vitals?.currentTask ?? '',
   workspace_dir: row.workspace_dir === '' ? null : row.workspace_dir,
-  budget_limit: row.budget_limit === null ? null : Number(row.budget_limit),
+  budget_limit: budgetLimitOf(row),
   monthly_spend: vitals?.monthlySpend ?? 0,
 });
 
@@ -39,6 +41,17 @@ export const single = (row: WorkspaceRow, vitals: Vitals | null) => ({ ...public
 export const peer = (row: WorkspaceRow, vitals: Vitals | null) => {
   const { id, name, role, tier, status, agent_card, url, parent_id, active_tasks } = publicPart(row, vitals);
   return { id, name, role, tier, status, agent_card, url, parent_id, active_tasks };
+};
+
+/** `GET /workspaces/:id/budget` (§1.10); `budget_used` is what canvases read (README choice 9). */
+export const budget = (limit: number | null, vitals: Vitals | null) => {
+  const spend = vitals?.monthlySpend ?? 0;
+  return {
+    budget_limit: limit,
+    monthly_spend: spend,
+    budget_remaining: limit === null ? null : limit - spend,
+    budget_used: spend,
+  };
 };
 
 /** A failed start and the beats both write it: the newer one counts. */
