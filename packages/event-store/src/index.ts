@@ -15,6 +15,7 @@ export {
   type Commit,
   type Entry,
   type Fold,
+  type HistoryQuestion,
   type Ledger,
   type Loaded,
   type LogCursor,

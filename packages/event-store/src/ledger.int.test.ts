@@ -305,4 +305,26 @@ describe('the state as it was', () => {
     expect(await ledger.loadAsOf(plain, 'a', new Date(then.getTime() - 1))).toMatchObject({ version: 0 });
     expect(await ledger.loadAsOf(plain, 'a', new Date())).toMatchObject({ state: { total: 3 }, version: 2 });
   });
+
+  it('is told of all streams of an aggregate, in pages, each from its beginning and without a gap', async ({ ledger }) => {
+    const ids = upTo(700);
+    await ledger.appendMany(plain, [
+      ...ids.map((id) => ({ id: String(id), commandId: '1', expectedVersion: 0, facts: [...add(1)(), ...add(2)()] })),
+    ]);
+    await ledger.transact(tally, { id: 'other', commandId: '1' }, add(9));
+    const at = new Date(Date.now() + 1_000);
+    // A clock that jumped: the second fact of this stream says that it is from later, the third that it is not.
+    await ledger.transact(plain, { id: '1', commandId: '2' }, () => [...add(4)(), ...closed]);
+    await ledger.pool.query(
+      `update events set recorded_at = recorded_at + interval '1 hour' where stream = 'plain.1' and version = 2`,
+    );
+    const told: string[] = [];
+    await ledger.readHistory(plain, { at, always: ['tally.closed'] }, ({ stream, version }) => told.push(`${stream}@${version}`));
+    const expected = ids.flatMap((id) => (id === 1 ? ['plain.1@1', 'plain.1@4'] : [`plain.${id}@1`, `plain.${id}@2`]));
+    expect(told.toSorted()).toEqual(expected.toSorted());
+
+    const ofOne: number[] = [];
+    await ledger.readHistory(plain, { at, id: '2' }, ({ version }) => ofOne.push(version));
+    expect(ofOne).toEqual([1, 2]);
+  });
 });

@@ -24,6 +24,7 @@ import { inTransaction, kyselyOver, runOn } from './connection.ts';
 import { CommitUnknown, isBroken, isConnectionLost, VersionConflict } from './errors.ts';
 import { KnownAggregates, toStore } from './gate.ts';
 import { groupCommit, storeTogether } from './group-commit.ts';
+import { readHistory } from './history.ts';
 import { type Follow, followLog } from './log.ts';
 import { groupedLoads, type Load, readStream, readStreamAsOf } from './read.ts';
 import { rebuild } from './rebuild.ts';
@@ -32,7 +33,7 @@ import { SnapshotWriter } from './snapshot-writer.ts';
 import { RecentStates, Turns } from './streams.ts';
 import type { Together } from './together.ts';
 import { CommittedBefore, commitOf, OpenTx, streamOf } from './tx.ts';
-import type { Aggregate, Appended, CommandMeta, Commit, Entry, Ledger, Loaded, Tx } from './types.ts';
+import type { Aggregate, Appended, CommandMeta, Commit, Entry, HistoryQuestion, Ledger, Loaded, Recorded, Tx } from './types.ts';
 import { type AnyAggregate, type AnyProjection, replay } from './types.ts';
 
 /** Streams whose state is remembered. */
@@ -244,6 +245,15 @@ export class PostgresLedger<Tables> implements Ledger<Tables> {
   loadAsOf<State, F extends Fact>(aggregate: Aggregate<Tables, State, F>, id: string, at: Date): Promise<Loaded<State>> {
     this.#meet(aggregate);
     return readStreamAsOf(this.#run, aggregate, streamOf(aggregate, id), at);
+  }
+
+  readHistory<State, F extends Fact>(
+    aggregate: Aggregate<Tables, State, F>,
+    question: HistoryQuestion,
+    onFact: (fact: Recorded<F>) => void,
+  ): Promise<void> {
+    this.#meet(aggregate);
+    return readHistory(this.pool, aggregate, question, onFact);
   }
 
   readFacts(from: Follow) {

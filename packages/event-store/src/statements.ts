@@ -95,6 +95,16 @@ export const LOAD_AS_OF: pg.QueryConfig = {
     order by version`,
 };
 
+/** $1 stream and $2 version read last, $3 pattern of the streams, $4 time, $5 types that count whenever they were recorded, $6 limit. */
+export const HISTORY: pg.QueryConfig = {
+  name: 'molecule-history',
+  text: `
+    select id, stream, version, type, schema, data, meta, recorded_at from events
+    where (stream, version) > ($1, $2) and stream like $3 and (recorded_at <= $4 or type = any ($5))
+    order by stream, version
+    limit $6`,
+};
+
 /** $1 transaction id, $2 position, $3 limit. The log after a place, in order; `settled` rows are a beginning of it. */
 export const FOLLOW: pg.QueryConfig = {
   name: 'molecule-follow',

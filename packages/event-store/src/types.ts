@@ -105,6 +105,15 @@ export interface Entry<F extends Fact> extends CommandMeta {
   readonly facts: readonly F[];
 }
 
+export interface HistoryQuestion {
+  /** Facts recorded after it are left out. */
+  readonly at: Date;
+  /** Only the stream of this id: then nothing else is read. */
+  readonly id?: string;
+  /** Types of facts that are told whenever they were recorded. */
+  readonly always?: readonly string[];
+}
+
 /** Where a reader of the log stands; opaque. */
 export type LogCursor = string;
 
@@ -146,6 +155,15 @@ export interface Ledger<Tables> {
   load<State, F extends Fact>(aggregate: Aggregate<Tables, State, F>, id: string): Promise<Loaded<State>>;
   /** The state as it was: folds the facts recorded at or before `at`. */
   loadAsOf<State, F extends Fact>(aggregate: Aggregate<Tables, State, F>, id: string, at: Date): Promise<Loaded<State>>;
+  /**
+   * Every fact that the streams of an aggregate held at a time, stream by stream, each in its order, all as of one moment of the
+   * database. It reads the whole log once: for questions about the past that are asked now and then, one at a time.
+   */
+  readHistory<State, F extends Fact>(
+    aggregate: Aggregate<Tables, State, F>,
+    question: HistoryQuestion,
+    onFact: (fact: Recorded<F>) => void,
+  ): Promise<void>;
   /** The log in the order of its commits, never stepping over one that becomes visible late (E3). `limit` facts at most. */
   readFacts(options: { readonly after?: LogCursor; readonly limit: number }): Promise<LogPage>;
 
