@@ -1,8 +1,9 @@
 /** What the registry's routes share: auth classes that look something up, ids, and failures with a text of their own. */
-import { type Principal, platformUnavailable, Refusal, WorkspaceId } from '@molecule/contracts';
+import { type Principal, platformUnavailable, Refusal, Timestamp, WorkspaceId } from '@molecule/contracts';
 import { isUnavailable } from '@molecule/event-store';
-import { auth, defineAuth, problem, type WithContext, workspaceRefusal } from '@molecule/http';
-import type { Context } from 'hono';
+import { type AuthMiddleware, auth, defineAuth, problem, type WithContext, workspaceRefusal } from '@molecule/http';
+import type { Context, MiddlewareHandler } from 'hono';
+import { z } from 'zod';
 import type { Parts } from './parts.ts';
 import { countLiveTokens } from './workspace/queries.ts';
 import type { Presented } from './workspace/tokens.ts';
@@ -74,4 +75,28 @@ export async function orFail<Result>(c: Context<WithContext>, text: string, work
 export const commandOf = (c: Context<WithContext>, newId: () => string) => ({
   commandId: `http.${newId()}`,
   correlationId: c.get('requestId'),
+});
+
+/** The past is the operator's: with `as_of` a route needs Admin, whatever it needs without. */
+export const adminForThePast = (usual: AuthMiddleware): AuthMiddleware =>
+  Object.assign(
+    ((c, next) => (c.req.query('as_of') === undefined ? usual : auth.admin)(c, next)) satisfies MiddlewareHandler<WithContext>,
+    { authClass: usual.authClass },
+  );
+
+/** The time that is asked about; `null`: now. Throws the 400 of our addition. */
+export function asOfOf(c: Context<WithContext>): Date | null {
+  const text = c.req.query('as_of');
+  if (text === undefined) return null;
+  if (!Timestamp.safeParse(text).success) throw new Refusal('invalid', INVALID_AS_OF);
+  return new Date(text);
+}
+
+export const INVALID_AS_OF = 'as_of must be a time of RFC 3339, such as 2026-01-31T08:00:00Z';
+
+/** What routes that look back say of it in the reference. */
+export const asOfQuery = z.object({
+  as_of: Timestamp.optional().describe(
+    'Answers as it would have been answered then (RFC 3339; a time to come means now). Needs Admin. Told from the log: of beats nothing is known, so tasks, error rates, spend and uptime are 0; what was purged since is not shown.',
+  ),
 });

@@ -9,6 +9,7 @@ import type { Tables } from './database.ts';
 import type { Fleet } from './workspace/fleet.ts';
 import type { Lists } from './workspace/lists.ts';
 import type { Mint } from './workspace/minting.ts';
+import type { Past } from './workspace/past.ts';
 import type { WorkspaceStore } from './workspace/store.ts';
 
 export interface Parts {
@@ -17,6 +18,7 @@ export interface Parts {
   readonly store: WorkspaceStore;
   readonly fleet: Fleet;
   readonly lists: Lists;
+  readonly past: Past;
   readonly barrier: Barrier;
   readonly guard: NetGuard;
   readonly mint: Mint;

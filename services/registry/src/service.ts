@@ -20,6 +20,7 @@ import { Fleet } from './workspace/fleet.ts';
 import { Lists } from './workspace/lists.ts';
 import { minting } from './workspace/minting.ts';
 import { notice } from './workspace/notice.ts';
+import { Past } from './workspace/past.ts';
 import { Pulse } from './workspace/pulse.ts';
 import { HEARD, react } from './workspace/reactions.ts';
 import { recordRoutes } from './workspace/record-routes.ts';
@@ -97,7 +98,22 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
   const mint = minting({ clock, newId });
   const mode = modeOf(config.MOLECULE_ENV);
   const lists = new Lists({ db: ledger.db, vitalsOf: (id) => fleet.vitals(id) });
-  const parts: Parts = { bus, ledger, store, fleet, lists, barrier, guard, mint, clock, newId, log, mode, settings: config };
+  const parts: Parts = {
+    bus,
+    ledger,
+    store,
+    fleet,
+    lists,
+    past: new Past(ledger),
+    barrier,
+    guard,
+    mint,
+    clock,
+    newId,
+    log,
+    mode,
+    settings: config,
+  };
 
   serveWorkspaceRequests(requests, parts);
   serveAccessRequests(requests, parts);

@@ -4,10 +4,13 @@ import { canCommunicate } from '@molecule/directory';
 import { body, json, jsonBody, problem, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, discovery, knownInProduction, orFail, presentedAs, registryToken } from '../http.ts';
+import { adminForThePast, asOfOf, commandOf, discovery, knownInProduction, orFail, presentedAs, registryToken } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { register, updateCard } from './decisions.ts';
+import { isWanted } from './lists.ts';
+import { peersAmong } from './past.ts';
 import { findWorkspace, lineageOf, type WorkspaceRow } from './queries.ts';
+import { peer } from './wire.ts';
 
 /** A card travels in facts and events, which stay small (D10). */
 const MAX_CARD_BYTES = 40 * 1024;
@@ -69,8 +72,10 @@ export function agentRoutes(parts: Parts) {
       return json(c, { id: target.workspace_id, url: await peerUrl(parts, caller, target), name: target.name });
     })
 
-    .get('/registry/:id/peers', askedByItself, async (c) => {
+    .get('/registry/:id/peers', adminForThePast(askedByItself), async (c) => {
       const wanted = (c.req.query('q') ?? '').trim().toLowerCase();
+      const at = asOfOf(c);
+      if (at !== null) return json(c, await orFail(c, 'lookup failed', () => peersThen(parts, c.req.param('id'), at, wanted)));
       const peers = await orFail(c, 'lookup failed', async () => {
         const row = await findWorkspace(ledger.db, c.req.param('id'));
         if (!row) throw problem.workspaceNotFound();
@@ -78,6 +83,16 @@ export function agentRoutes(parts: Parts) {
       });
       return jsonBody(c, peers);
     });
+}
+
+/** Those it could have turned to at a time, as the wire shows them. */
+async function peersThen({ past }: Pick<Parts, 'past'>, id: string, at: Date, wanted: string) {
+  const rows = await past.all(at);
+  const row = rows.find(({ workspace_id }) => workspace_id === id.toLowerCase());
+  if (!row) throw problem.workspaceNotFound();
+  return peersAmong(rows, row)
+    .filter((other) => isWanted(other, wanted))
+    .map((other) => peer(other, null));
 }
 
 const callerOf = (c: Context<WithContext>): string | undefined => {

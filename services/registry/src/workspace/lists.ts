@@ -59,10 +59,7 @@ export class Lists {
   /** The body of `GET /registry/:id/peers`: those whose name or role contains `wanted`, in lower case. */
   async peers(of: WorkspaceRow, wanted: string): Promise<Json> {
     const rows = await this.#rowsOf(await headsOfPeers(this.#db, of));
-    return this.#render(
-      'peer',
-      wanted === '' ? rows : rows.filter(({ row: { name, role } }) => `${name}\n${role ?? ''}`.toLowerCase().includes(wanted)),
-    );
+    return this.#render('peer', wanted === '' ? rows : rows.filter(({ row }) => isWanted(row, wanted)));
   }
 
   /** L1, L2. What was removed between the two questions is left out; what is newer by then is shown as it is then. */
@@ -105,6 +102,10 @@ export class Lists {
     return element.json;
   }
 }
+
+/** Whether the name or the role of a peer contains this, in lower case. */
+export const isWanted = ({ name, role }: Pick<WorkspaceRow, 'name' | 'role'>, wanted: string): boolean =>
+  `${name}\n${role ?? ''}`.toLowerCase().includes(wanted);
 
 /** One run at a time; who asks meanwhile shares the next (L5). A failure is told to those who shared it, and to nobody else. */
 export function sharing<Result>(run: () => Promise<Result>): () => Promise<Result> {

@@ -4,26 +4,35 @@ import { ask as asks, Refusal, WorkspaceId } from '@molecule/contracts';
 import { auth, body, json, jsonBody, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, orFail, publicUnlessProduction, workspaceIdOf } from '../http.ts';
+import { adminForThePast, asOfOf, commandOf, orFail, publicUnlessProduction, workspaceIdOf } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
 import { connectionBlock, platformUrl } from './connection.ts';
 import { awarenessNamespace, create, type NewWorkspace } from './decisions.ts';
 import { invalidPayload, NewWorkspaceBody, parseNewWorkspace } from './new-workspace.ts';
+import { presentAmong } from './past.ts';
 import { patchWorkspace } from './patch.ts';
 import { childrenOf, findWorkspace } from './queries.ts';
 import { purge, removeSubtree } from './removal.ts';
 import { weigh } from './status.ts';
-import { single } from './wire.ts';
+import { listed, single } from './wire.ts';
 
 /** How long the provisioner may take to say that it has no backend. Silence is not a no: it catches up from its own consumer. */
 const BACKEND_TIMEOUT_MS = 500;
 
 export function workspaceRoutes(parts: Parts) {
-  const { ledger, fleet, lists, newId, mode, mint } = parts;
+  const { ledger, fleet, lists, past, newId, mode, mint } = parts;
 
   return new Hono<WithContext>()
-    .get('/workspaces', auth.admin, async (c) => jsonBody(c, await orFail(c, 'query failed', () => lists.all())))
+    .get('/workspaces', auth.admin, async (c) => {
+      const at = asOfOf(c);
+      if (at === null) return jsonBody(c, await orFail(c, 'query failed', () => lists.all()));
+      const rows = presentAmong(await orFail(c, 'query failed', () => past.all(at)));
+      return json(
+        c,
+        rows.map((row) => listed(row, null)),
+      );
+    })
 
     .post('/workspaces', auth.admin, body(NewWorkspaceBody, invalidPayload), async (c) => {
       const given = c.req.valid('json');
@@ -45,11 +54,12 @@ export function workspaceRoutes(parts: Parts) {
       return json(c, { id, external: true, status: 'awaiting_agent', connection }, 201);
     })
 
-    .get('/workspaces/:id', publicUnlessProduction(mode), async (c) => {
+    .get('/workspaces/:id', adminForThePast(publicUnlessProduction(mode)), async (c) => {
       const id = workspaceIdOf(c);
-      const row = await orFail(c, 'query failed', () => findWorkspace(ledger.db, id));
+      const at = asOfOf(c);
+      const row = await orFail(c, 'query failed', () => (at === null ? findWorkspace(ledger.db, id) : past.one(id, at)));
       if (!row) throw new Refusal('not-found', 'workspace not found');
-      return json(c, single(row, fleet.vitals(id)));
+      return json(c, single(row, at === null ? fleet.vitals(id) : null));
     })
 
     .patch(

@@ -1,10 +1,11 @@
 /** Every workspace as a row: which facts change it. How rows are asked for stands in `../queries.ts`. */
-import { type RecordedWorkspaceFact, type WorkspaceFact, WorkspaceId } from '@molecule/contracts';
+import { type Json, type RecordedWorkspaceFact, type WorkspaceFact, WorkspaceId } from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
-import type { Kysely, Updateable } from 'kysely';
+import type { Insertable, Kysely } from 'kysely';
 import type { Tables } from '../../database.ts';
 
-type Row = Updateable<Tables['workspaces']>;
+/** A row as facts make it, before a database has seen it. */
+export type WorkspaceFields = Required<Omit<Insertable<Tables['workspaces']>, 'agent_card'>> & { readonly agent_card: Json };
 
 export const workspaces: Projection<Tables, WorkspaceFact> = {
   name: 'registry.workspaces.v1',
@@ -22,55 +23,77 @@ export const workspaces: Projection<Tables, WorkspaceFact> = {
 };
 
 /** What the row changes by: neither its first fact nor its last. */
-type Change = Exclude<RecordedWorkspaceFact, { type: 'workspace.created' | 'workspace.purged' }>;
+export type Change = Exclude<RecordedWorkspaceFact, { type: 'workspace.created' | 'workspace.purged' }>;
 
-function insert(db: Kysely<Tables>, fact: Extract<RecordedWorkspaceFact, { type: 'workspace.created' }>) {
+type Creation = Extract<RecordedWorkspaceFact, { type: 'workspace.created' }>;
+
+/** The row that a workspace begins with. */
+export const firstFields = (fact: Creation): WorkspaceFields => {
   const { data, recordedAt } = fact;
-  return db
+  return {
+    workspace_id: WorkspaceId.parse(fact.workspaceId),
+    version: fact.version,
+    name: data.name,
+    role: data.role,
+    tier: data.tier,
+    runtime: data.runtime,
+    external: data.external,
+    parent_id: data.parentId,
+    status: data.status,
+    status_since: recordedAt,
+    status_error: null,
+    status_error_at: null,
+    url: data.url,
+    internal_url: '',
+    agent_card: null,
+    registered_at: null,
+    template: data.template,
+    model: data.model,
+    workspace_dir: data.workspaceDir,
+    workspace_access: data.workspaceAccess,
+    awareness_namespace: data.awarenessNamespace,
+    max_concurrent_tasks: data.maxConcurrentTasks,
+    budget_limit: data.budgetLimit,
+    hibernation_idle_minutes: null,
+    x: data.canvas.x,
+    y: data.canvas.y,
+    collapsed: false,
+    created_at: recordedAt,
+    updated_at: recordedAt,
+  };
+};
+
+/** The row after a fact that changes it. */
+export const fieldsAfter = (fields: WorkspaceFields, fact: Change): WorkspaceFields => ({
+  ...fields,
+  ...changes(fact),
+  ...stamp(fact),
+});
+
+/** Every fact moves these two. */
+const stamp = ({ version, recordedAt }: Change) => ({ version, updated_at: recordedAt });
+
+const insert = (db: Kysely<Tables>, fact: Creation) =>
+  db
     .insertInto('workspaces')
-    .values({
-      workspace_id: WorkspaceId.parse(fact.workspaceId),
-      version: fact.version,
-      name: data.name,
-      role: data.role,
-      tier: data.tier,
-      runtime: data.runtime,
-      external: data.external,
-      parent_id: data.parentId,
-      status: data.status,
-      status_since: recordedAt,
-      status_error: null,
-      status_error_at: null,
-      url: data.url,
-      internal_url: '',
-      agent_card: null,
-      registered_at: null,
-      template: data.template,
-      model: data.model,
-      workspace_dir: data.workspaceDir,
-      workspace_access: data.workspaceAccess,
-      awareness_namespace: data.awarenessNamespace,
-      max_concurrent_tasks: data.maxConcurrentTasks,
-      budget_limit: data.budgetLimit,
-      hibernation_idle_minutes: null,
-      x: data.canvas.x,
-      y: data.canvas.y,
-      collapsed: false,
-      created_at: recordedAt,
-      updated_at: recordedAt,
-    })
+    .values(columns(firstFields(fact)))
     .execute();
-}
 
 const update = (db: Kysely<Tables>, fact: Change) =>
   db
     .updateTable('workspaces')
-    .set({ ...changes(fact), version: fact.version, updated_at: fact.recordedAt })
+    .set(columns({ ...changes(fact), ...stamp(fact) }))
     .where('workspace_id', '=', WorkspaceId.parse(fact.workspaceId))
     .execute();
 
+/** JSON `null` and "no card" are the same to every reader (§1.1). */
+const columns = <Fields extends Partial<WorkspaceFields>>({ agent_card: card, ...fields }: Fields) => ({
+  ...fields,
+  ...(card !== undefined && { agent_card: card === null ? null : JSON.stringify(card) }),
+});
+
 /** What a fact changes in the row, beside its version. A removed workspace keeps what it was, but for its place on the canvas. */
-function changes(fact: Change): Row {
+function changes(fact: Change): Partial<WorkspaceFields> {
   switch (fact.type) {
     case 'workspace.changed': {
       const { name, role, tier, runtime, workspaceDir, collapsed, canvas } = fact.data;
@@ -92,11 +115,11 @@ function changes(fact: Change): Row {
         status_since: fact.recordedAt,
         url: fact.data.url,
         internal_url: fact.data.internalUrl,
-        agent_card: cardColumn(fact.data.agentCard),
+        agent_card: fact.data.agentCard,
         registered_at: fact.recordedAt,
       };
     case 'workspace.card':
-      return { agent_card: cardColumn(fact.data.agentCard) };
+      return { agent_card: fact.data.agentCard };
     case 'workspace.located':
       return { url: fact.data.url };
     case 'workspace.status': {
@@ -135,6 +158,3 @@ async function remove(db: Kysely<Tables>, { workspaceId }: RecordedWorkspaceFact
   await db.updateTable('workspaces').set({ parent_id: null }).where('parent_id', '=', id).execute();
   await db.deleteFrom('workspaces').where('workspace_id', '=', id).execute();
 }
-
-/** JSON `null` and "no card" are the same to every reader (§1.1). */
-const cardColumn = (card: unknown): string | null => (card === null ? null : JSON.stringify(card));
