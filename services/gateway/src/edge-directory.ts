@@ -11,8 +11,10 @@ import type { TokenBook } from './principal.ts';
 export class EdgeDirectory implements TokenBook {
   #directory: Directory | undefined;
   #gap = false;
+  #wasAttached = false;
   readonly #opened = Promise.withResolvers<void>();
   readonly #listeners: FactListener[] = [];
+  readonly #onGap: (() => void)[] = [];
   readonly #onReread: (() => void)[] = [];
 
   /** Resolves when the first directory is there. */
@@ -25,10 +27,13 @@ export class EdgeDirectory implements TokenBook {
     for (const listener of this.#listeners) directory.onFact(listener);
     directory.onGap(() => {
       this.#gap = true;
+      for (const listener of this.#onGap) listener();
     });
     for (const listener of this.#onReread) directory.onReread(listener);
     this.#directory = directory;
     this.#gap = false;
+    if (this.#wasAttached) for (const listener of this.#onGap) listener();
+    this.#wasAttached = true;
     for (const listener of this.#onReread) listener();
     this.#opened.resolve();
   }
@@ -40,6 +45,11 @@ export class EdgeDirectory implements TokenBook {
   /** Called for each fact, after it was applied. To be said before the directory is attached. */
   onFact(listener: FactListener): void {
     this.#listeners.push(listener);
+  }
+
+  /** Called when facts were missed that no listener hears, also between two directories; before those that follow. */
+  onGap(listener: () => void): void {
+    this.#onGap.push(listener);
   }
 
   /** Called when facts were missed and everything was read again, also by a new directory. To be said before one is attached. */

@@ -18,6 +18,8 @@ export class EdgeMetrics {
   readonly #tallies = new Map<string, Map<string, Tally>>();
   sockets: () => number = () => 0;
   eventStreams: () => number = () => 0;
+  /** Clients that came back, by whether they were told all that they had missed. */
+  replays: () => Readonly<Record<'replayed' | 'gap', number>> = () => ({ replayed: 0, gap: 0 });
   /** Events that were not written, by the wire of who should have had them. */
   readonly dropped = { websocket: 0, sse: 0 };
   liveHeld: () => number = () => 0;
@@ -82,6 +84,17 @@ export class EdgeMetrics {
     const slow = 'Events that were not sent to a client because it reads too slowly.';
     this.#counter(registry, 'molecule_websocket_dropped_total', slow, () => this.dropped.websocket);
     this.#counter(registry, 'molecule_sse_dropped_total', slow, () => this.dropped.sse);
+    const replays = () => this.replays();
+    new Counter({
+      name: 'molecule_replays_total',
+      help: 'Clients that came back with the place they had got to, by whether they were told all that they had missed.',
+      labelNames: ['outcome'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [outcome, count] of Object.entries(replays())) this.inc({ outcome }, count);
+      },
+    });
   }
 
   #counter(registry: Basics['metrics'], name: string, help: string, read: () => number): void {

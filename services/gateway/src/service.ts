@@ -5,10 +5,12 @@ import {
   type Bus,
   ensureStreams,
   exposeBusCounts,
+  factsExtent,
   followLive,
   listParked,
   openBus,
   RequestServer,
+  readFacts,
   redriveParked,
 } from '@molecule/bus';
 import { ask as asks, type ServiceHealth, type ServiceName } from '@molecule/contracts';
@@ -36,6 +38,7 @@ import { isSocketRequest, SocketDoor } from './ws/door.ts';
 import { EventStreams } from './ws/event-stream.ts';
 import { Fanout } from './ws/fanout.ts';
 import { LiveGate } from './ws/live-gate.ts';
+import { Replayer } from './ws/replay.ts';
 import { judgeConnections, showFact, Teller } from './ws/stream.ts';
 
 /** The services that run in this process: their requests are handed over, not sent. */
@@ -80,6 +83,7 @@ export async function createGateway(
   const fanout = new Fanout({
     canCommunicate: (caller, target) => directory.canCommunicate(caller, target),
     nowMs,
+    now: () => clock.now(),
     onDrop: (wire) => void edgeMetrics.dropped[wire]++,
   });
   const teller = new Teller(fanout);
@@ -89,10 +93,19 @@ export async function createGateway(
   );
   edgeMetrics.liveHeld = () => gate.held;
   directory.onFact(showFact({ teller, gate, fanout, rights: directory }));
+  directory.onGap(() => teller.missed(directory.place));
   directory.onReread(() => {
     teller.beginsBehind(directory.place);
     judgeConnections(fanout, directory);
   });
+  const replayer = new Replayer({
+    place: () => directory.place,
+    extent: () => factsExtent(bus),
+    read: (from) => readFacts(bus, from),
+    fanout,
+    log,
+  });
+  edgeMetrics.replays = () => replayer.outcomes;
   await scope.open(
     () => followLive(bus, { log, wanted: () => fanout.isHeard, onEvent: (event) => gate.hear(event) }),
     (open) => open.stop(),
@@ -131,7 +144,7 @@ export async function createGateway(
     redrive: (sequence) => redriveParked(bus, { sequence }),
     production: mode === 'production',
   });
-  const streams = new EventStreams({ fanout, resolve: (id) => directory.resolve(id), log });
+  const streams = new EventStreams({ fanout, replayer, resolve: (id) => directory.resolve(id), log });
   edgeMetrics.eventStreams = () => streams.size;
   const http = httpService(app, [
     {
@@ -174,6 +187,7 @@ export async function createGateway(
     principals,
     directory,
     fanout,
+    replayer,
     canvasRefusal: (principal) => (mode === 'production' ? adminRefusal(principal) : null),
     everyoneNeedsToken: mode === 'production',
     log,

@@ -20,6 +20,8 @@ import { API_SECURITY_HEADERS } from '../security-headers.ts';
 import type { Audience, Farewell } from './client.ts';
 import { type Credential, credentialOf, LASTING } from './credential.ts';
 import type { Fanout } from './fanout.ts';
+import type { Replayer } from './replay.ts';
+import { sinceOf } from './seq.ts';
 import { WEBSOCKET } from './wire.ts';
 
 const SOCKET_PATH = '/ws';
@@ -36,6 +38,7 @@ export interface DoorParts {
   readonly principals: Principals;
   readonly directory: TokenBook & { liveTokens(workspaceId: string): number };
   readonly fanout: Fanout;
+  readonly replayer: Replayer;
   /** Why a canvas may not listen, if so: `null` lets it in. */
   readonly canvasRefusal: (principal: Principal) => Refusal | null;
   /** Production: also a canvas, and a workspace that has no token yet, may not listen without one. */
@@ -91,7 +94,7 @@ export class SocketDoor {
       refuse(socket, judgement.status, judgement.error); // S1
     else
       this.#server.handleUpgrade(request, socket, head, (websocket) => {
-        this.#welcome(websocket, socket as Socket, judgement);
+        this.#welcome(websocket, socket as Socket, { ...judgement, since: sinceOf(request.url) });
       });
   };
 
@@ -129,12 +132,12 @@ export class SocketDoor {
     };
   }
 
-  #welcome(websocket: WebSocket, socket: Socket, admitted: Admitted): void {
-    const { fanout, log } = this.#parts;
+  #welcome(websocket: WebSocket, socket: Socket, admitted: Admitted & { readonly since: string | null }): void {
+    const { fanout, replayer, log } = this.#parts;
     socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
     socket.setNoDelay?.(true);
     this.#open.add(websocket);
-    const leave = fanout.join({
+    const client = fanout.join({
       // Whole frames between whole frames: the library writes only pongs and its goodbye.
       sink: {
         write: (frame, written) => socket.write(frame, written),
@@ -145,7 +148,7 @@ export class SocketDoor {
       wire: WEBSOCKET,
       ...admitted,
       close: (why) => {
-        leave();
+        fanout.leave(client);
         const [code, reason] = GOODBYES[why];
         websocket.close(code, reason);
         setTimeout(() => websocket.terminate(), CLOSING_MS).unref();
@@ -153,9 +156,10 @@ export class SocketDoor {
     });
     websocket.on('error', (error) => log.debug({ err: error }, 'a socket client did something wrong')); // S2
     websocket.once('close', () => {
-      leave();
+      fanout.leave(client);
       this.#open.delete(websocket);
     });
+    if (admitted.since !== null) void replayer.catchUp(client, admitted.since);
     // S2: without a listener to messages they are dropped as they come.
   }
 }
