@@ -119,6 +119,7 @@ export class Others {
   readonly disabled: string[] = [];
   backend: 'process' | 'none' = 'process';
   stop: (workspaceId: string) => 'stopped' | 'not-found' | 'failed' = () => 'stopped';
+  lastOutboundAt: string | null = null;
   readonly #servers: RequestServer[];
 
   constructor(bus: Bus, log: NonNullable<Log>) {
@@ -134,7 +135,9 @@ export class Others {
       this.disabled.push(...workspaceIds);
       return { disabled: 0 };
     });
-    this.#servers = [provisioner, scheduler];
+    const proxy = new RequestServer(bus, 'a2a-proxy', log);
+    proxy.serve(ask['a2a-proxy'].traffic, () => ({ openCalls: 0, lastOutboundAt: this.lastOutboundAt }));
+    this.#servers = [provisioner, scheduler, proxy];
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 /** The registry, opened from the bottom up: what comes later may use what came before, and is closed before it. */
 import { fileURLToPath } from 'node:url';
-import { BeatFeed, followFacts, LivePublisher } from '@molecule/bus';
+import { ask, BeatFeed, type Bus, followFacts, LivePublisher } from '@molecule/bus';
 import { openChassis } from '@molecule/chassis';
+import { ask as asks } from '@molecule/contracts';
 import { Barrier } from '@molecule/directory';
 import { type Ledger, whileLeading } from '@molecule/event-store';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
@@ -17,6 +18,7 @@ import { workspace } from './workspace/aggregate.ts';
 import { dataRoutes } from './workspace/data-routes.ts';
 import { eventRoutes } from './workspace/event-routes.ts';
 import { Fleet } from './workspace/fleet.ts';
+import { LastOutbound, type LastOutboundParts } from './workspace/last-outbound.ts';
 import { Lists } from './workspace/lists.ts';
 import { minting } from './workspace/minting.ts';
 import { notice } from './workspace/notice.ts';
@@ -98,6 +100,7 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
   const mint = minting({ clock, newId });
   const mode = modeOf(config.MOLECULE_ENV);
   const lists = new Lists({ db: ledger.db, vitalsOf: (id) => fleet.vitals(id) });
+  const lastOutbound = new LastOutbound({ ask: askingProxy(bus), clock, log });
   const parts: Parts = {
     bus,
     ledger,
@@ -105,6 +108,7 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
     fleet,
     lists,
     past: new Past(ledger),
+    lastOutbound,
     barrier,
     guard,
     mint,
@@ -123,6 +127,14 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
     app.route('/', routes(parts));
   return chassis.serve(httpService(app), { beats });
 }
+
+/** A public route waits for the answer: not for long. */
+const TRAFFIC_TIMEOUT_MS = 300;
+
+const askingProxy =
+  (bus: Bus): LastOutboundParts['ask'] =>
+  async (workspaceId) =>
+    (await ask(bus, asks['a2a-proxy'].traffic, { workspaceId }, { timeoutMs: TRAFFIC_TIMEOUT_MS })).lastOutboundAt;
 
 /** One replica at a time speaks of beats and writes them down. Answers the way to leave. */
 function leadWhileOpen(ledger: Ledger<Tables>, pulse: Pulse, log: Log): () => Promise<void> {

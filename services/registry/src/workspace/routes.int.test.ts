@@ -123,6 +123,17 @@ describe('GET /workspaces/:id', () => {
       expect(body).not.toHaveProperty(key);
   });
 
+  it('says when the workspace last reached somebody, as far as anybody knows', async ({ registry, others }) => {
+    others.lastOutboundAt = '2026-01-01T12:00:00.500Z';
+    const [early, late] = [await registry.create(), await registry.create()];
+    const last = async (id: string) => (await registry.call('GET', `/workspaces/${id}`, { as: NOBODY })).body.last_outbound_at;
+    expect(await last(early)).toBe('2026-01-01T12:00:00.500Z');
+    expect((await registry.call('GET', '/workspaces')).body[0]).not.toHaveProperty('last_outbound_at');
+    await others.close();
+    expect(await last(late)).toBeNull();
+    expect(await last(early)).toBe('2026-01-01T12:00:00.500Z');
+  });
+
   it.for(['nobody', '..%2F..%2Fetc', "1'or'1"])('refuses %s before it looks', async (id, { registry }) => {
     expect(await registry.call('GET', `/workspaces/${id}`)).toMatchObject({ status: 400, body: error('invalid workspace ID') });
     expect(await registry.call('DELETE', `/workspaces/${id}`)).toMatchObject({ status: 400 });

@@ -21,7 +21,7 @@ import { listed, single } from './wire.ts';
 const BACKEND_TIMEOUT_MS = 500;
 
 export function workspaceRoutes(parts: Parts) {
-  const { ledger, fleet, lists, past, newId, mode, mint } = parts;
+  const { ledger, fleet, lists, past, lastOutbound, newId, mode, mint } = parts;
 
   return new Hono<WithContext>()
     .get('/workspaces', auth.admin, async (c) => {
@@ -59,7 +59,8 @@ export function workspaceRoutes(parts: Parts) {
       const at = asOfOf(c);
       const row = await orFail(c, 'query failed', () => (at === null ? findWorkspace(ledger.db, id) : past.one(id, at)));
       if (!row) throw new Refusal('not-found', 'workspace not found');
-      return json(c, single(row, at === null ? fleet.vitals(id) : null));
+      if (at !== null) return json(c, single(row, null, null));
+      return json(c, single(row, fleet.vitals(id), await lastOutbound.of(id)));
     })
 
     .patch(
