@@ -97,6 +97,8 @@ const port = (fallback: number) =>
     fallback,
   );
 const seconds = (fallback: number) => number('a number of seconds above 0', (value) => value > 0).default(fallback);
+const hours = (fallback: number) =>
+  number('a number of hours above 0, 8760 at most', (value) => value > 0 && value <= 8_760).default(fallback);
 const milliseconds = (fallback: number) => number('a number of milliseconds above 0', (value) => value > 0).default(fallback);
 const count = (fallback: number) =>
   number('a whole number, 1 or more', (value) => Number.isInteger(value) && value >= 1).default(fallback);
@@ -125,6 +127,7 @@ const serviceUrls = (fallback: string) =>
 export const configPieces = {
   port,
   seconds,
+  hours,
   milliseconds,
   count,
   flag,

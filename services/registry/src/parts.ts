@@ -28,5 +28,8 @@ export interface Parts {
   readonly newId: () => string;
   readonly log: Log;
   readonly mode: Mode;
-  readonly settings: Pick<Config, 'ADMIN_TOKEN' | 'MOLECULE_ENV' | 'MOLECULE_ENABLE_TEST_TOKENS' | 'EXTERNAL_PLATFORM_URL'>;
+  readonly settings: Pick<
+    Config,
+    'ADMIN_TOKEN' | 'MOLECULE_ENV' | 'MOLECULE_ENABLE_TEST_TOKENS' | 'EXTERNAL_PLATFORM_URL' | 'SESSION_HOURS'
+  >;
 }

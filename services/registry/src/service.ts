@@ -9,7 +9,11 @@ import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
 import { access, denial } from './access/aggregate.ts';
+import { keepAccess } from './access/keeping.ts';
+import { accessLogRoutes } from './access/log-routes.ts';
+import { orgTokenRoutes } from './access/org-token-routes.ts';
 import { serveAccessRequests } from './access/requests.ts';
+import { sessionRoutes } from './access/session-routes.ts';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
@@ -29,6 +33,7 @@ import { recordRoutes } from './workspace/record-routes.ts';
 import { serveWorkspaceRequests } from './workspace/requests.ts';
 import { workspaceRoutes } from './workspace/routes.ts';
 import { WorkspaceStore } from './workspace/store.ts';
+import { testTokenRoutes } from './workspace/test-token-routes.ts';
 import { tokenRoutes } from './workspace/token-routes.ts';
 import { saveVitals } from './workspace/vitals.ts';
 
@@ -37,6 +42,19 @@ const MIGRATIONS = fileURLToPath(new URL('../../../migrations/registry', import.
 const SAVE_EVERY_MS = 2_000;
 /** The fleet in memory follows the log by itself; this only makes sure of it. */
 const REREAD_EVERY_MS = 600_000;
+
+const ROUTES = [
+  workspaceRoutes,
+  dataRoutes,
+  recordRoutes,
+  agentRoutes,
+  eventRoutes,
+  tokenRoutes,
+  testTokenRoutes,
+  orgTokenRoutes,
+  sessionRoutes,
+  accessLogRoutes,
+] as const;
 
 export async function createRegistry(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
   const { log, clock, newId, metrics, loops } = basics;
@@ -121,10 +139,10 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
 
   serveWorkspaceRequests(requests, parts);
   serveAccessRequests(requests, parts);
+  await keepAccess(parts, { scope, loops });
   chassis.hear(HEARD, react(parts));
   const app = serviceApp(log);
-  for (const routes of [workspaceRoutes, dataRoutes, recordRoutes, agentRoutes, eventRoutes, tokenRoutes])
-    app.route('/', routes(parts));
+  for (const routes of ROUTES) app.route('/', routes(parts));
   return chassis.serve(httpService(app), { beats });
 }
 

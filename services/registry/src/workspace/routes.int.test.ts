@@ -287,6 +287,16 @@ describe('the conventions', () => {
       'GET /registry/:id/peers discovery',
       'GET /events admin',
       'GET /events/:workspaceId admin',
+      'GET /workspaces/:id/tokens workspace',
+      'POST /workspaces/:id/tokens workspace',
+      'DELETE /workspaces/:id/tokens/:tokenId workspace',
       'GET /admin/workspaces/:id/test-token testToken',
+      'GET /org/tokens admin',
+      'POST /org/tokens admin',
+      'DELETE /org/tokens/:id admin',
+      'POST /session credential',
+      'GET /session session',
+      'DELETE /session session',
+      'GET /admin/access admin',
     ]));
 });
