@@ -4,7 +4,7 @@
  * token decides is decided (I9). It is sure of that again by itself.
  */
 import type { FactPlace } from '@molecule/bus';
-import type { DirectoryEntry } from '@molecule/contracts';
+import type { AccessEntry, DirectoryEntry } from '@molecule/contracts';
 import type { Directory, FactListener, TokenOwner } from '@molecule/directory';
 import type { TokenBook } from './principal.ts';
 
@@ -16,6 +16,7 @@ export class EdgeDirectory implements TokenBook {
   readonly #listeners: FactListener[] = [];
   readonly #onGap: (() => void)[] = [];
   readonly #onReread: (() => void)[] = [];
+  readonly #onAccessEnded: ((entry: AccessEntry) => void)[] = [];
 
   /** Resolves when the first directory is there. */
   get opened(): Promise<void> {
@@ -30,6 +31,9 @@ export class EdgeDirectory implements TokenBook {
       for (const listener of this.#onGap) listener();
     });
     for (const listener of this.#onReread) directory.onReread(listener);
+    directory.onAccessEnded((entry) => {
+      for (const listener of this.#onAccessEnded) listener(entry);
+    });
     this.#directory = directory;
     this.#gap = false;
     if (this.#wasAttached) for (const listener of this.#onGap) listener();
@@ -55,6 +59,11 @@ export class EdgeDirectory implements TokenBook {
   /** Called when facts were missed and everything was read again, also by a new directory. To be said before one is attached. */
   onReread(listener: () => void): void {
     this.#onReread.push(listener);
+  }
+
+  /** Called when an org token or a session opens nothing any more, for whatever reason. To be said before a directory is attached. */
+  onAccessEnded(listener: (entry: AccessEntry) => void): void {
+    this.#onAccessEnded.push(listener);
   }
 
   get ready(): boolean {
@@ -92,6 +101,14 @@ export class EdgeDirectory implements TokenBook {
 
   workspaceOfToken(hash: string): TokenOwner | undefined {
     return this.#directory?.workspaceOfToken(hash);
+  }
+
+  accessOf(hash: string): AccessEntry | undefined {
+    return this.#directory?.accessOf(hash);
+  }
+
+  hasAccess(id: string): boolean {
+    return this.#directory?.hasAccess(id) ?? false;
   }
 
   liveTokens(workspaceId: string): number {

@@ -3,6 +3,7 @@
  *
  * A request touches one object that was found by its route; labels are put together only when somebody reads the metrics.
  */
+import type { DenialReason } from '@molecule/contracts';
 import { type Basics, Counter, Gauge } from '@molecule/service';
 
 interface Tally {
@@ -23,6 +24,7 @@ export class EdgeMetrics {
   /** Events that were not written, by the wire of who should have had them. */
   readonly dropped = { websocket: 0, sse: 0 };
   liveHeld: () => number = () => 0;
+  denials: () => ReadonlyMap<DenialReason, number> = () => new Map();
 
   /** Counts a request that was answered. `path` is the route's pattern, or `unmatched`. */
   answered(method: string, path: string, status: number, seconds: number): void {
@@ -93,6 +95,17 @@ export class EdgeMetrics {
       collect() {
         this.reset();
         for (const [outcome, count] of Object.entries(replays())) this.inc({ outcome }, count);
+      },
+    });
+    const denials = () => this.denials();
+    new Counter({
+      name: 'molecule_auth_denials_total',
+      help: 'Requests that were not let in, by reason.',
+      labelNames: ['reason'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [reason, count] of denials()) this.inc({ reason }, count);
       },
     });
   }
