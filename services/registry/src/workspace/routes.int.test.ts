@@ -244,6 +244,8 @@ describe('PATCH /workspaces/:id', () => {
       status: 'updated',
       needs_restart: true,
     });
+    for (const workspace_dir of [null, 7])
+      expect((await registry.call('PATCH', `/workspaces/${id}`, { body: { workspace_dir } })).body.needs_restart).toBe(true);
   });
 
   it('is the workspace’s own, or an operator’s', async ({ registry }) => {
