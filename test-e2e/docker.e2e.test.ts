@@ -89,8 +89,8 @@ describe.runIf(docker !== undefined)('on the Docker backend', () => {
     });
 
     await engine.kill(prefix);
-    await client.reaches(id, 'offline');
     await canvas.hears(id, 'WORKSPACE_OFFLINE');
+    await client.reaches(id, 'online', 60_000); // started again by itself
 
     expect(await client.delete(`/workspaces/${id}`)).toEqual({ status: 200, body: { status: 'removed', cascade_deleted: 0 } });
     await canvas.hears(id, 'WORKSPACE_REMOVED');

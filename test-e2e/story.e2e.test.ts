@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 describe('a workspace on the process backend', () => {
-  it('is provisioned, beats, answers, dies and is noticed, and leaves nothing', async () => {
+  it('is provisioned, beats, answers, dies and is started again, and leaves nothing', async () => {
     const canvas = await client.socket();
     const id = await client.create('atlas', { runtime: 'echo', tier: 2 });
     await client.reaches(id, 'online');
@@ -65,8 +65,9 @@ describe('a workspace on the process backend', () => {
     });
 
     process.kill(await agentProcess(id), 'SIGKILL');
-    await client.reaches(id, 'offline');
     await canvas.hears(id, 'WORKSPACE_OFFLINE');
+    await client.reaches(id, 'online'); // started again by itself
+    await waitFor(async () => (await client.send(id, 'back?')).status === 200, { what: 'an answer of the new agent' });
 
     expect(await client.delete(`/workspaces/${id}`)).toEqual({ status: 200, body: { status: 'removed', cascade_deleted: 0 } });
     await canvas.hears(id, 'WORKSPACE_REMOVED');

@@ -36,7 +36,10 @@ export async function openServices(
   const [registry, provisioner, a2aProxy, gateway] = [later(), later(), later(), later()];
 
   const behind = await openTogether<Omit<RunningServices, 'gateway'>>(scope, {
-    registry: registry.as((own) => createRegistry(configs.registry, basics('registry'), own)),
+    registry: registry.as((own) => {
+      const a2aProxyUrls = async () => [`http://127.0.0.1:${(await a2aProxy.promise).port}`];
+      return createRegistry(configs.registry, basics('registry'), own, { a2aProxyUrls });
+    }),
     provisioner: provisioner.as(async (own) => {
       await registry.promise;
       const options = { gatewayPort: async () => (await gateway.promise).port };

@@ -58,8 +58,7 @@ export const ServiceHealth = z.object({
   ready: z.boolean(),
   /** What it depends on, and what is wrong with it, if anything. */
   checks: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string() })),
-  /** `ticked: false`: it never did, and `lastTickAt` is when it began. */
-  loops: z.record(z.string(), z.object({ lastTickAt: z.string(), intervalMs: z.number(), ticked: z.boolean().optional() })),
+  loops: z.record(z.string(), z.object({ lastTickAt: z.string(), intervalMs: z.number() })),
 });
 export type ServiceHealth = z.infer<typeof ServiceHealth>;
 

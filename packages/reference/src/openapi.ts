@@ -122,7 +122,7 @@ const securityOf = (guard: AuthClass | undefined): JsonSchema[] => [
 ];
 
 function bodyOf({ body, doc }: RouteInfo, schemas: Schemas): JsonSchema | undefined {
-  const said = doc?.body ?? body;
+  const said = body ?? doc?.body;
   return said === undefined ? undefined : contentOf(said, schemas, 'input');
 }
 

@@ -58,8 +58,6 @@ export const OWNERS = [
   ['/admin/memories/*', 'registry'],
   ['/instructions/*', 'registry'],
   ['/org/tokens/*', 'registry'],
-  ['/session', 'registry'],
-  ['/admin/access', 'registry'],
   ['/events/*', 'registry'],
   ['/approvals/*', 'registry'],
   ['/canvas/viewport', 'registry'],

@@ -20,9 +20,11 @@ export const Config = z.object({
   MOLECULE_ORG_ID: z.string().default(''),
   /** Where agents reach the platform from outside; else what the request says. */
   EXTERNAL_PLATFORM_URL: z.string().optional(),
-  /** How long a canvas session stays open, in hours. */
-  SESSION_HOURS: configPieces.hours(12),
   /** A workspace that has been silent for this long no longer counts as having declared anything, in seconds. */
   LIVENESS_LEASE_SECONDS: configPieces.seconds(180),
+  /** Where the a2a-proxy answers: restarted agents are told of their restart through it. */
+  A2A_PROXY_URL: configPieces.serviceUrls('http://127.0.0.1:8082'),
+  /** Templates of workspaces; unset, those that come with Molecule. */
+  CONFIGS_DIR: z.string().default(''),
 });
 export type Config = z.infer<typeof Config>;

@@ -3,15 +3,14 @@
 import { randomUUID } from 'node:crypto';
 import { BeatPublisher, type Bus, RequestServer } from '@molecule/bus';
 import { type AnyFact, ask, HeartbeatBody, type Identity, type RequestContext, subjects } from '@molecule/contracts';
-import { Directory } from '@molecule/directory';
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
-import { createBasics, Scope, systemClock } from '@molecule/service';
+import { type Clock, createBasics, Scope, systemClock } from '@molecule/service';
 import { recordedFact, signedRequest, type it as withServers } from '@molecule/testkit';
 import pg from 'pg';
 import { Config } from './config.ts';
-import { createRegistry } from './service.ts';
+import { createRegistry, type RegistryOptions } from './service.ts';
 
-const KEY = 'a key that only tests use, long enough';
+export const KEY = 'a key that only tests use, long enough';
 const sign = (context: RequestContext) => ({ [CONTEXT_HEADER]: signContext(context, KEY) });
 type Log = Parameters<typeof createBasics>[1]['log'];
 
@@ -20,7 +19,6 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: what a route answered, looked at by tests
   readonly body: any;
   readonly text: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 export interface Call {
@@ -64,7 +62,7 @@ export class Registry {
       headers,
       body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
     });
-    return { status, text, headers: answered, body: `${answered['content-type']}`.includes('json') ? JSON.parse(text) : null };
+    return { status, text, body: `${answered['content-type']}`.includes('json') ? JSON.parse(text) : null };
   }
 
   /** Creates a workspace and answers its id. */
@@ -96,11 +94,15 @@ export async function startRegistry({
   natsUrl,
   log,
   env = {},
+  clock,
+  options = {},
 }: {
   readonly postgresUrl: string;
   readonly natsUrl: string;
   readonly log: NonNullable<Log>;
   readonly env?: Readonly<Record<string, string>>;
+  readonly clock?: Clock;
+  readonly options?: RegistryOptions;
 }): Promise<Registry> {
   const scope = new Scope();
   const config = Config.parse({
@@ -111,7 +113,8 @@ export async function startRegistry({
     OPS_PORT: '0',
     ...env,
   });
-  const service = await createRegistry(config, createBasics('registry', { level: 'silent', log }), scope);
+  const basics = createBasics('registry', { level: 'silent', log, ...(clock && { clock }) });
+  const service = await createRegistry(config, basics, scope, options);
   return new Registry(service, scope);
 }
 
@@ -120,15 +123,30 @@ export class Others {
   readonly stopped: string[] = [];
   readonly disabled: string[] = [];
   backend: 'process' | 'none' = 'process';
+  /** What the configuration of running workspaces says. */
+  configuredRuntime: string | null = null;
+  /** Calls to workspaces that are open; absent: the proxy does not say. */
+  openCalls: number | undefined = 0;
+  /** How often the proxy was asked for them. */
+  asked = 0;
+  /** Whether it has told of an open call. */
+  openSeen = false;
+  /** What was asked of the provisioner when it stopped something. */
+  readonly stops: { readonly workspaceId: string; readonly removeVolume: boolean; readonly commandId: string }[] = [];
+  /** Waited for before a stop is answered. */
+  beforeStop: (workspaceId: string) => Promise<unknown> = async () => undefined;
   stop: (workspaceId: string) => 'stopped' | 'not-found' | 'failed' = () => 'stopped';
-  lastOutboundAt: string | null = null;
   readonly #servers: RequestServer[];
 
   constructor(bus: Bus, log: NonNullable<Log>) {
     const provisioner = new RequestServer(bus, 'provisioner', log);
     provisioner.serve(ask.provisioner.backend, () => ({ backend: this.backend, installation: 'test' }));
-    provisioner.serve(ask.provisioner.stop, ({ workspaceId }) => {
+    provisioner.serve(ask.provisioner.configuredRuntime, () => ({ runtime: this.configuredRuntime }));
+    provisioner.serve(ask.provisioner.stop, async (order) => {
+      const { workspaceId } = order;
+      this.stops.push(order);
       this.stopped.push(workspaceId);
+      await this.beforeStop(workspaceId);
       const outcome = this.stop(workspaceId);
       return { outcome, volumeRemoved: outcome === 'stopped' };
     });
@@ -138,7 +156,12 @@ export class Others {
       return { disabled: 0 };
     });
     const proxy = new RequestServer(bus, 'a2a-proxy', log);
-    proxy.serve(ask['a2a-proxy'].traffic, () => ({ openCalls: 0, lastOutboundAt: this.lastOutboundAt }));
+    proxy.serve(ask['a2a-proxy'].traffic, () => {
+      this.asked++;
+      if (this.openCalls === undefined) throw new Error('the proxy does not say, as it was told to');
+      this.openSeen ||= this.openCalls > 0;
+      return { openCalls: this.openCalls, lastOutboundAt: null };
+    });
     this.#servers = [provisioner, scheduler, proxy];
   }
 
@@ -146,10 +169,6 @@ export class Others {
     await Promise.all(this.#servers.map((server) => server.drain()));
   }
 }
-
-/** What a gateway knows of tokens and sessions. The one that opened it stops it. */
-export const aDirectory = (bus: Bus, log: NonNullable<Log>, signal: AbortSignal): Promise<Directory> =>
-  Directory.open(bus, { service: 'gateway', instance: randomUUID(), log, clock: systemClock, signal });
 
 /** A gateway that accepts beats. */
 export const aGateway = (bus: Bus, name = 'gateway-test') => new BeatPublisher(bus, { gateway: name, clock: systemClock });

@@ -7,10 +7,11 @@ import type { Clock, Log, Mode } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Fleet } from './workspace/fleet.ts';
-import type { LastOutbound } from './workspace/last-outbound.ts';
 import type { Lists } from './workspace/lists.ts';
 import type { Mint } from './workspace/minting.ts';
 import type { Past } from './workspace/past.ts';
+import type { RestartContexts } from './workspace/restart-contexts.ts';
+import type { RestartSource, RestartWish } from './workspace/restart-source.ts';
 import type { WorkspaceStore } from './workspace/store.ts';
 
 export interface Parts {
@@ -20,16 +21,14 @@ export interface Parts {
   readonly fleet: Fleet;
   readonly lists: Lists;
   readonly past: Past;
-  readonly lastOutbound: LastOutbound;
   readonly barrier: Barrier;
   readonly guard: NetGuard;
   readonly mint: Mint;
+  readonly contexts: RestartContexts;
+  readonly restartSource: (wish: RestartWish) => Promise<RestartSource>;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;
   readonly mode: Mode;
-  readonly settings: Pick<
-    Config,
-    'ADMIN_TOKEN' | 'MOLECULE_ENV' | 'MOLECULE_ENABLE_TEST_TOKENS' | 'EXTERNAL_PLATFORM_URL' | 'SESSION_HOURS'
-  >;
+  readonly settings: Pick<Config, 'ADMIN_TOKEN' | 'MOLECULE_ENV' | 'MOLECULE_ENABLE_TEST_TOKENS' | 'EXTERNAL_PLATFORM_URL'>;
 }

@@ -1,19 +1,14 @@
 /** The registry, opened from the bottom up: what comes later may use what came before, and is closed before it. */
 import { fileURLToPath } from 'node:url';
-import { ask, BeatFeed, type Bus, followFacts, LivePublisher } from '@molecule/bus';
+import { BeatFeed, followFacts, LivePublisher } from '@molecule/bus';
 import { openChassis } from '@molecule/chassis';
-import { ask as asks } from '@molecule/contracts';
 import { Barrier } from '@molecule/directory';
 import { type Ledger, whileLeading } from '@molecule/event-store';
-import { httpService, type RunningService, serviceApp } from '@molecule/http';
+import { httpService, type RunningService, ServiceClient, type ServiceClientOptions, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
 import { access, denial } from './access/aggregate.ts';
-import { keepAccess } from './access/keeping.ts';
-import { accessLogRoutes } from './access/log-routes.ts';
-import { orgTokenRoutes } from './access/org-token-routes.ts';
 import { serveAccessRequests } from './access/requests.ts';
-import { sessionRoutes } from './access/session-routes.ts';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
@@ -22,7 +17,9 @@ import { workspace } from './workspace/aggregate.ts';
 import { dataRoutes } from './workspace/data-routes.ts';
 import { eventRoutes } from './workspace/event-routes.ts';
 import { Fleet } from './workspace/fleet.ts';
-import { LastOutbound, type LastOutboundParts } from './workspace/last-outbound.ts';
+import { Hibernations } from './workspace/hibernation.ts';
+import { IdleMonitor } from './workspace/idle.ts';
+import { lifecycleRoutes } from './workspace/lifecycle-routes.ts';
 import { Lists } from './workspace/lists.ts';
 import { minting } from './workspace/minting.ts';
 import { notice } from './workspace/notice.ts';
@@ -31,32 +28,37 @@ import { Pulse } from './workspace/pulse.ts';
 import { HEARD, react } from './workspace/reactions.ts';
 import { recordRoutes } from './workspace/record-routes.ts';
 import { serveWorkspaceRequests } from './workspace/requests.ts';
+import { RestartContexts } from './workspace/restart-contexts.ts';
+import { restartSources } from './workspace/restart-source.ts';
 import { workspaceRoutes } from './workspace/routes.ts';
 import { WorkspaceStore } from './workspace/store.ts';
-import { testTokenRoutes } from './workspace/test-token-routes.ts';
 import { tokenRoutes } from './workspace/token-routes.ts';
 import { saveVitals } from './workspace/vitals.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/registry', import.meta.url));
+const TEMPLATES = fileURLToPath(new URL('../../../workspace-templates', import.meta.url));
 /** How often what beats said is written; a crash forgets at most this much of it. */
 const SAVE_EVERY_MS = 2_000;
 /** The fleet in memory follows the log by itself; this only makes sure of it. */
 const REREAD_EVERY_MS = 600_000;
+/** How often it is looked for hibernations that were left half-way; those that begin are told. */
+const HIBERNATIONS_EVERY_MS = 2_000;
+/** Spec 1 §2.5. */
+const IDLE_EVERY_MS = 120_000;
 
-const ROUTES = [
-  workspaceRoutes,
-  dataRoutes,
-  recordRoutes,
-  agentRoutes,
-  eventRoutes,
-  tokenRoutes,
-  testTokenRoutes,
-  orgTokenRoutes,
-  sessionRoutes,
-  accessLogRoutes,
-] as const;
+export interface RegistryOptions {
+  /** In one process with the a2a-proxy: where it answers, once it does. */
+  readonly a2aProxyUrls?: () => readonly string[] | Promise<readonly string[]>;
+  /** How often it is looked for idle workspaces, in milliseconds. */
+  readonly idleEveryMs?: number;
+}
 
-export async function createRegistry(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
+export async function createRegistry(
+  config: Config,
+  basics: Basics,
+  scope: Scope,
+  { a2aProxyUrls = () => config.A2A_PROXY_URL, idleEveryMs = IDLE_EVERY_MS }: RegistryOptions = {},
+): Promise<RunningService> {
   const { log, clock, newId, metrics, loops } = basics;
   const chassis = await openChassis<Tables>(
     { service: 'registry', migrations: MIGRATIONS, aggregates: [workspace, notice, access, denial] },
@@ -118,7 +120,24 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
   const mint = minting({ clock, newId });
   const mode = modeOf(config.MOLECULE_ENV);
   const lists = new Lists({ db: ledger.db, vitalsOf: (id) => fleet.vitals(id) });
-  const lastOutbound = new LastOutbound({ ask: askingProxy(bus), clock, log });
+  const a2aProxy = await scope.open(
+    () => new LateClient(a2aProxyUrls, { internalKey: config.MOLECULE_INTERNAL_KEY, service: 'registry', log }),
+    (open) => open.close(),
+  );
+  const contexts = await scope.open(
+    () =>
+      new RestartContexts({
+        fleet,
+        barrier,
+        a2aProxy: () => a2aProxy.get(),
+        secretKeysOf: async () => [],
+        clock,
+        newId,
+        log,
+      }),
+    (open) => open.close(),
+  );
+  const restartSource = restartSources(config.CONFIGS_DIR || TEMPLATES);
   const parts: Parts = {
     bus,
     ledger,
@@ -126,33 +145,40 @@ export async function createRegistry(config: Config, basics: Basics, scope: Scop
     fleet,
     lists,
     past: new Past(ledger),
-    lastOutbound,
     barrier,
     guard,
     mint,
+    contexts,
+    restartSource,
     clock,
     newId,
     log,
     mode,
     settings: config,
   };
+  const hibernations = await scope.open(
+    () => new Hibernations(parts),
+    (open) => open.settled(),
+  );
+  const finishing = loops.every('hibernations', HIBERNATIONS_EVERY_MS, async () => {
+    if (pulse.leading) hibernations.finishAll();
+  });
+  fleet.onStatus(({ status }) => {
+    if (status === 'hibernating') finishing.nudge();
+  });
+  const idle = new IdleMonitor(parts);
+  loops.every('hibernation-monitor', idleEveryMs, async () => {
+    if (pulse.leading) await idle.look();
+  });
 
   serveWorkspaceRequests(requests, parts);
   serveAccessRequests(requests, parts);
-  await keepAccess(parts, { scope, loops });
   chassis.hear(HEARD, react(parts));
   const app = serviceApp(log);
-  for (const routes of ROUTES) app.route('/', routes(parts));
+  for (const routes of [workspaceRoutes, lifecycleRoutes, dataRoutes, recordRoutes, agentRoutes, eventRoutes, tokenRoutes])
+    app.route('/', routes(parts));
   return chassis.serve(httpService(app), { beats });
 }
-
-/** A public route waits for the answer: not for long. */
-const TRAFFIC_TIMEOUT_MS = 300;
-
-const askingProxy =
-  (bus: Bus): LastOutboundParts['ask'] =>
-  async (workspaceId) =>
-    (await ask(bus, asks['a2a-proxy'].traffic, { workspaceId }, { timeoutMs: TRAFFIC_TIMEOUT_MS })).lastOutboundAt;
 
 /** One replica at a time speaks of beats and writes them down. Answers the way to leave. */
 function leadWhileOpen(ledger: Ledger<Tables>, pulse: Pulse, log: Log): () => Promise<void> {
@@ -172,4 +198,29 @@ function leadWhileOpen(ledger: Ledger<Tables>, pulse: Pulse, log: Log): () => Pr
     leaving.abort();
     return leading;
   };
+}
+
+/** A client of a service that may come up after us: made when it is first needed. */
+class LateClient {
+  readonly #urls: NonNullable<RegistryOptions['a2aProxyUrls']>;
+  readonly #options: Omit<ServiceClientOptions, 'baseUrls'>;
+  #client: Promise<ServiceClient> | undefined;
+
+  constructor(urls: NonNullable<RegistryOptions['a2aProxyUrls']>, options: Omit<ServiceClientOptions, 'baseUrls'>) {
+    this.#urls = urls;
+    this.#options = options;
+  }
+
+  get(): Promise<ServiceClient> {
+    this.#client ??= this.#open();
+    return this.#client;
+  }
+
+  async close(): Promise<void> {
+    await (await this.#client)?.close();
+  }
+
+  async #open(): Promise<ServiceClient> {
+    return new ServiceClient({ ...this.#options, baseUrls: await this.#urls() });
+  }
 }

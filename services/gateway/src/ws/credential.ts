@@ -13,16 +13,12 @@ export type Credential =
   | { readonly kind: 'workspace-token'; readonly workspaceId: string; readonly tokenId: string }
   /** A workspace that had no token was let in as it was. */
   | { readonly kind: 'tokenless'; readonly workspaceId: string }
-  /** An org token or a session of ours. */
-  | { readonly kind: 'access'; readonly id: string }
-  /** Somebody else vouched for it. It cannot be judged again, so it is over as soon as any right of the platform may be (I9). */
+  /** It cannot be judged again, so it is over as soon as any right of the platform may be (I9). */
   | { readonly kind: 'unjudgeable' };
 
 /** What rights are judged by. */
 export interface RightsBook {
   get(workspaceId: string): Pick<DirectoryEntry, 'status' | 'tokens'> | undefined;
-  /** Whether an org token or a session opens doors now. */
-  hasAccess(id: string): boolean;
 }
 
 export const LASTING: Credential = { kind: 'lasting' };
@@ -33,11 +29,10 @@ export function credentialOf({ identity, session }: Principal): Credential {
     case 'workspace':
       return { kind: 'workspace-token', workspaceId: identity.workspaceId, tokenId: identity.tokenId };
     case 'org':
-      return { kind: 'access', id: identity.tokenId };
+      return { kind: 'unjudgeable' };
     case 'anonymous':
     case 'unknown-token':
-      if (session === null) return LASTING;
-      return session.kind === 'canvas' ? { kind: 'access', id: session.id } : { kind: 'unjudgeable' };
+      return session === null ? LASTING : { kind: 'unjudgeable' };
     case 'admin':
     case 'service':
       return LASTING;
@@ -57,8 +52,6 @@ export function isOver(credential: Credential, book: RightsBook): boolean {
       const entry = book.get(credential.workspaceId);
       return entry !== undefined && (entry.status === 'removed' || entry.tokens.length > 0);
     }
-    case 'access':
-      return !book.hasAccess(credential.id);
     case 'unjudgeable':
       return true;
   }
@@ -72,7 +65,6 @@ export function isConcerned(credential: Credential, workspaceId: string): boolea
     case 'workspace-token':
     case 'tokenless':
       return credential.workspaceId === workspaceId;
-    case 'access':
     case 'unjudgeable':
       return workspaceId === PLATFORM;
   }

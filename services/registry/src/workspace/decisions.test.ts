@@ -5,19 +5,16 @@ import {
   change,
   create,
   issueToken,
-  issueTokenWithinLimit,
   locate,
-  MAX_LIVE_TOKENS,
   type NewWorkspace,
   type Registration,
   register,
   removeDescendant,
   removeRoot,
   replaceTokens,
-  revokeToken,
   updateCard,
 } from './decisions.ts';
-import { autoRestart, hibernate, pause, restart, resume, wake } from './lifecycle.ts';
+import { autoRestart, hibernate, pause, restart, restartLost, resume, wake } from './lifecycle.ts';
 import type { NewToken } from './tokens.ts';
 import { workspaceFold } from './workspace.ts';
 
@@ -311,67 +308,34 @@ describe('the lifecycle commands', () => {
   });
 
   it('wake starts what sleeps, and auto-restart does not', () => {
-    expect(wake(given(created, moved('hibernated')).state())).toMatchObject([{ data: { to: 'provisioning', reason: 'wake' } }]);
-    given(created, moved('hibernated')).when(autoRestart(circumstances)).thenNothing();
+    const asleep = given(created, moved('hibernated'));
+    expect(wake(circumstances)(asleep.state())).toMatchObject([{ data: { to: 'provisioning', reason: 'wake' } }]);
+    asleep.when(wake({ ...circumstances, backend: false })).thenNothing();
+    asleep.when(wake({ ...circumstances, pausedAncestor: 'boss' })).thenNothing();
+    given(created, moved('paused')).when(wake(circumstances)).thenNothing();
+    asleep.when(autoRestart(circumstances)).thenNothing();
     given(created, moved('offline'))
       .when(autoRestart({ ...circumstances, backend: false }))
       .thenNothing();
   });
 
+  it('restart what was lost, and only while it still is', () => {
+    const facts = restartLost(circumstances)(given(created, moved('offline')).state());
+    expect(facts).toMatchObject([{ data: { to: 'provisioning', reason: 'auto-restart' } }]);
+    for (const status of ['online', 'paused', 'hibernated'] as const)
+      given(created, moved(status)).when(restartLost(circumstances)).thenNothing();
+    given(created).when(restartLost(circumstances)).thenNothing(); // it is being started
+    given(created, removed).when(restartLost(circumstances)).thenNothing();
+    given(created, moved('offline'))
+      .when(restartLost({ ...circumstances, pausedAncestor: 'boss' }))
+      .thenNothing();
+  });
+
+  it('carry what a start does beside starting', () => {
+    const start = { template: 'echo', resetSession: true };
+    expect(restart({ ...circumstances, start })(given(created).state())).toMatchObject([{ data: { to: 'provisioning', start } }]);
+    expect(restart(circumstances)(given(created).state())[0]?.data).not.toHaveProperty('start');
+  });
+
   it('throw refusals, nothing else', () => expect(() => pause({ situation: 'absent' })).toThrow(Refusal));
-});
-
-describe('minting a token for a workspace (§4.7)', () => {
-  const many = (count: number): WorkspaceFact[] =>
-    Array.from({ length: count }, (_, n) => ({
-      type: 'token.issued',
-      data: { ...token(1), tokenId: TokenId.parse(`10000000-0000-4000-8000-${String(n).padStart(12, '0')}`), by: 'api' },
-    }));
-  const minted: WorkspaceFact = { type: 'token.issued', data: { ...token(2), by: 'api' } };
-
-  it('adds one to those there are', () =>
-    given(created, issued(1))
-      .when(issueTokenWithinLimit(token(2)))
-      .then(minted));
-
-  it('is refused at the fiftieth live one; a revoked one makes room', () => {
-    given(created, ...many(MAX_LIVE_TOKENS - 1))
-      .when(issueTokenWithinLimit(token(2)))
-      .then(minted);
-    given(created, ...many(MAX_LIVE_TOKENS))
-      .when(issueTokenWithinLimit(token(2)))
-      .thenRefused({ kind: 'too-many', message: 'maximum 50 active tokens per workspace' });
-    given(created, ...many(MAX_LIVE_TOKENS), {
-      type: 'token.revoked',
-      data: { tokenId: TokenId.parse('10000000-0000-4000-8000-000000000000'), by: 'api' },
-    })
-      .when(issueTokenWithinLimit(token(2)))
-      .then(minted);
-  });
-
-  it('is refused to a workspace that is not there', () =>
-    given()
-      .when(issueTokenWithinLimit(token(2)))
-      .thenRefused({ kind: 'not-found', message: 'workspace not found' }));
-});
-
-describe('revoking a token of a workspace (§4.7)', () => {
-  it('ends it', () =>
-    given(created, issued(1), issued(2))
-      .when(revokeToken(token(1).tokenId))
-      .then({ type: 'token.revoked', data: { tokenId: token(1).tokenId, by: 'api' } }));
-
-  it('tells unknown, revoked and foreign ones apart to nobody (§9 #20)', () => {
-    const refusal = { kind: 'not-found', message: 'token not found or already revoked' };
-    given(created, issued(1))
-      .when(revokeToken(token(2).tokenId))
-      .thenRefused(refusal);
-    given(created, issued(1), revoked(1, 'provisioner'))
-      .when(revokeToken(token(1).tokenId))
-      .thenRefused(refusal);
-    given(created, issued(1)).when(revokeToken('nonsense')).thenRefused(refusal);
-    given()
-      .when(revokeToken(token(1).tokenId))
-      .thenRefused(refusal);
-  });
 });

@@ -24,6 +24,8 @@ export interface Member {
   managesStatus: boolean | null;
   /** When it did, ms since the epoch. */
   declaredAt: number;
+  /** Since when its beats have told of no active task, monotonic ms; `null`: it is at work, or has not said since it came up. */
+  idleSince: number | null;
   /** Transitions of earlier beats that are still being stored. */
   pending: Promise<void> | null;
 }
@@ -35,6 +37,9 @@ export class Fleet {
   /** F2: `null` when the rows have been read. */
   #waiting: AnyRecordedFact[] | null = [];
   #onJoin: (member: Member) => void = () => {};
+  readonly #onStatus: ((member: Member) => void)[] = [];
+  /** Who waits for a workspace to have another status. */
+  readonly #watchers = new Map<string, Set<() => void>>();
 
   get(workspaceId: string): Member | undefined {
     return this.#members.get(workspaceId);
@@ -51,6 +56,42 @@ export class Fleet {
   /** Hears of each workspace that was not there before. */
   onJoin(listener: (member: Member) => void): void {
     this.#onJoin = listener;
+  }
+
+  /** Hears of each workspace whose status is another than before, and of each that is new. */
+  onStatus(listener: (member: Member) => void): void {
+    this.#onStatus.push(listener);
+  }
+
+  /** `true` as soon as the workspace has such a status, `false` when told to stop before. */
+  until(
+    workspaceId: string,
+    reached: (status: WorkspaceStatus | undefined) => boolean,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    return new Promise((resolve) => {
+      const watchers = this.#watchers.get(workspaceId) ?? new Set();
+      const settle = (outcome: boolean) => {
+        watchers.delete(look);
+        if (watchers.size === 0) this.#watchers.delete(workspaceId);
+        signal.removeEventListener('abort', giveUp);
+        resolve(outcome);
+      };
+      const look = () => {
+        if (reached(this.#members.get(workspaceId)?.status)) settle(true);
+      };
+      const giveUp = () => settle(false);
+      watchers.add(look);
+      this.#watchers.set(workspaceId, watchers);
+      if (signal.aborted) return giveUp();
+      signal.addEventListener('abort', giveUp, { once: true });
+      look();
+    });
+  }
+
+  /** Everybody with this status. */
+  withStatus(status: WorkspaceStatus): WorkspaceId[] {
+    return [...this.#members.values()].filter((member) => member.status === status).map(({ id }) => id);
   }
 
   /** Takes in facts in the order of their streams; what is known already, or concerns no workspace, changes nothing (F1). */
@@ -100,6 +141,7 @@ export class Fleet {
     if (version <= known.statusVersion) return;
     if (registeredAt > known.registeredAt) forgetDeclaration(known, registeredAt);
     Object.assign(known, shown, { version: Math.max(version, known.version) });
+    this.#tell(known);
   }
 
   #apply(fact: RecordedWorkspaceFact): void {
@@ -120,6 +162,8 @@ export class Fleet {
     const status = statusAfter(fact);
     if (status === null || fact.version <= known.statusVersion) return;
     Object.assign(known, { status, statusVersion: fact.version, statusSince: at });
+    if (!keepsAtWork(fact)) known.idleSince = null;
+    this.#tell(known);
     if (fact.type !== 'workspace.registered') return;
     known.registeredAt = at;
     forgetDeclaration(known, at);
@@ -128,6 +172,12 @@ export class Fleet {
   #join(member: Member): void {
     this.#members.set(member.id, member);
     this.#onJoin(member);
+    this.#tell(member);
+  }
+
+  #tell(member: Member): void {
+    for (const listener of this.#onStatus) listener(member);
+    for (const look of [...(this.#watchers.get(member.id) ?? [])]) look();
   }
 }
 
@@ -145,6 +195,10 @@ function statusAfter(fact: RecordedWorkspaceFact): WorkspaceStatus | null {
   }
 }
 
+/** Whether the session goes on with this fact: only then does the idleness of before count. */
+const keepsAtWork = (fact: RecordedWorkspaceFact): boolean =>
+  fact.type === 'workspace.status' && [fact.data.from, fact.data.to].every((one) => one === 'online' || one === 'degraded');
+
 /** A register clears what the runtime declared before it (README choice 2); what it declared since, stays. */
 function forgetDeclaration(member: Member, at: number): void {
   if (member.declaredAt <= at) member.managesStatus = null;
@@ -160,6 +214,7 @@ const newMember = (id: WorkspaceId): Member => ({
   vitals: null,
   managesStatus: null,
   declaredAt: 0,
+  idleSince: null,
   pending: null,
 });
 

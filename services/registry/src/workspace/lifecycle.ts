@@ -2,7 +2,7 @@
  * The commands that start, stop and put a workspace to sleep, with the refusals of the wire (spec 1 §1.8). What follows from each is
  * `status.ts`'s business; the tree and the backend are the caller's, and come in as arguments.
  */
-import { Refusal } from '@molecule/contracts';
+import { Refusal, type StartOptions } from '@molecule/contracts';
 import type { Decision } from './decisions.ts';
 import { weigh } from './status.ts';
 import type { Workspace } from './workspace.ts';
@@ -25,15 +25,23 @@ function mustBeStartable(state: Workspace, { pausedAncestor, backend }: Circumst
   }
 }
 
-/** `runtime` is what the running container's own configuration says, when it differs (§1.8). */
+/** What a restart does beside starting. */
+export interface RestartWishes {
+  /** What the running container's own configuration says, when it differs (§1.8). */
+  readonly runtime?: string | undefined;
+  readonly start?: StartOptions | undefined;
+}
+
 export const restart =
-  (circumstances: Circumstances & { readonly runtime?: string }): Decision =>
+  (circumstances: Circumstances & RestartWishes): Decision =>
   (state) => {
     if (state.situation !== 'present') throw notFound('workspace not found');
     mustBeStartable(state, circumstances, ['parent', 'backend']);
-    const { runtime } = circumstances;
-    if (runtime === undefined || runtime === '' || runtime === state.runtime) return weigh({ kind: 'restart' })(state);
-    return [{ type: 'workspace.changed', data: { runtime } }, ...weigh({ kind: 'restart' })({ ...state, runtime })];
+    const { runtime, start } = circumstances;
+    // An external workspace has no container that could say what it runs.
+    const same = runtime === undefined || runtime === '' || runtime === state.runtime || state.external;
+    if (same) return weigh({ kind: 'restart', start })(state);
+    return [{ type: 'workspace.changed', data: { runtime } }, ...weigh({ kind: 'restart', start })({ ...state, runtime })];
   };
 
 /** After an offline detection, a changed secret or plugin: never for what was stopped on purpose, and silent where it is skipped. */
@@ -41,6 +49,12 @@ export const autoRestart =
   ({ pausedAncestor, backend }: Circumstances): Decision =>
   (state) =>
     backend ? weigh({ kind: 'auto-restart', ancestorPaused: pausedAncestor !== null })(state) : [];
+
+/** After it was found offline: only while it still is. What came back by itself, or was moved by somebody, is left alone. */
+export const restartLost =
+  (circumstances: Circumstances): Decision =>
+  (state) =>
+    state.situation === 'present' && state.status === 'offline' ? autoRestart(circumstances)(state) : [];
 
 /** For the workspace that was asked for; those below it are paused by `weigh` alone, which passes over what cannot be. */
 export const pause: Decision = (state) => {
@@ -73,5 +87,8 @@ export const hibernate =
 
 export const hibernated: Decision = weigh({ kind: 'hibernation-done' });
 
-/** An A2A message came for a sleeping workspace (§2.4). */
-export const wake: Decision = weigh({ kind: 'wake' });
+/** An A2A message came for a sleeping workspace (§2.4): the one cause that starts it, and it passes over the other rules as silently. */
+export const wake =
+  ({ pausedAncestor, backend }: Circumstances): Decision =>
+  (state) =>
+    backend && pausedAncestor === null ? weigh({ kind: 'wake' })(state) : [];

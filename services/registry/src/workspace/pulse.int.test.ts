@@ -122,11 +122,12 @@ describe('a restarted registry', () => {
     natsUrl,
     log,
     bus,
-    others: _,
+    others,
   }) => {
     const gateway = aGateway(bus);
     const first = await startRegistry({ postgresUrl, natsUrl, log });
     const [managed, lost] = [await first.create(), await first.create()];
+    others.backend = 'none'; // nothing is started again
     beat(gateway, managed, { monthly_spend: 12, current_task: 'sum', runtime_metadata: { capabilities: { status_mgmt: true } } });
     beat(gateway, lost);
     await first.status(managed, gateway);

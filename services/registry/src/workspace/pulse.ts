@@ -64,6 +64,7 @@ export class Pulse {
     if (!news) return;
     const vitals = vitalsOf(beat, before);
     member.vitals = vitals;
+    member.idleSince = vitals.activeTasks > 0 ? null : (member.idleSince ?? this.#parts.clock.monotonicMs());
     this.#changed.add(member);
     if (replayed && beat.receivedAt <= Math.max(member.statusSince, member.registeredAt)) return; // P4
 

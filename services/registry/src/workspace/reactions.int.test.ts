@@ -34,9 +34,10 @@ async function heardUpTo(registry: Registry, bus: Parameters<typeof publish>[0],
 }
 
 describe('evidence', () => {
-  it('moves a workspace as the table says', async ({ registry, bus }) => {
+  it('moves a workspace as the table says', async ({ registry, others, bus }) => {
     const gateway = aGateway(bus);
     const id = WorkspaceId.parse(await registry.create());
+    others.backend = 'none'; // nothing is started again
     await publish(bus, {
       type: 'provision.failed',
       data: { workspaceId: id, run: 1, error: 'workspace start failed', sampleError: 'workspace start failed' },
@@ -111,9 +112,10 @@ describe('evidence', () => {
     ]);
   });
 
-  it('R1: heard twice counts once, also when what it means has changed since', async ({ registry, bus }) => {
+  it('R1: heard twice counts once, also when what it means has changed since', async ({ registry, others, bus }) => {
     const gateway = aGateway(bus);
     const id = WorkspaceId.parse(await registry.create());
+    others.backend = 'none'; // nothing is started again
     beat(gateway, id);
     await registry.status(id, gateway);
     const lost = { type: 'liveness.lost', data: { workspaceId: id, lastHeardAt: soon(), leaseSeconds: 180 } } as const;

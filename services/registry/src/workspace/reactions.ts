@@ -7,21 +7,22 @@
  */
 import { type AnyRecordedFact, type FactType, WorkspaceId } from '@molecule/contracts';
 import { type Tx, takeOnce } from '@molecule/event-store';
-import type { Clock, Log } from '@molecule/service';
 import type { Tables } from '../database.ts';
+import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
 import { type Decision, locate } from './decisions.ts';
-import type { Fleet } from './fleet.ts';
 import { keepForeignEvents } from './projections/structure-events.ts';
+import { restartAfterOffline } from './starts.ts';
 import { weigh } from './status.ts';
-import type { WorkspaceStore } from './store.ts';
 
-/** What the registry hears of others: evidence, and what belongs into the structure-event log. */
+/** What the registry hears: evidence and what belongs into the structure-event log, of others; of its own, what something follows from. */
 export const HEARD = [
+  'workspace.status',
   'provision.failed',
   'container.started',
   'container.exited',
   'liveness.lost',
+  'liveness.remote-stale',
   'provision.timed-out',
   'agent.unreachable',
   'schedule.fired',
@@ -51,6 +52,10 @@ export function reactionTo(fact: AnyRecordedFact, { heardAt, statusSince, run, n
       return fact.data.run < run ? null : weigh({ kind: 'container-exited' });
     case 'liveness.lost':
       return contradicted(fact.data, heardAt, now) ? null : weigh({ kind: 'liveness-lost' });
+    case 'liveness.remote-stale': {
+      const { lastHeardAt, staleAfterSeconds: leaseSeconds } = fact.data;
+      return contradicted({ lastHeardAt, leaseSeconds }, heardAt, now) ? null : weigh({ kind: 'remote-stale' });
+    }
     case 'provision.timed-out': {
       const { timeoutSeconds, runtime } = fact.data;
       const waited = Date.parse(fact.recordedAt) - statusSince;
@@ -73,18 +78,21 @@ const contradicted = (
   now: number,
 ): boolean => heardAt > Date.parse(lastHeardAt) && now - heardAt < (leaseSeconds * 1_000) / 2;
 
-interface ReactionParts {
-  readonly store: WorkspaceStore;
-  readonly fleet: Fleet;
-  readonly clock: Clock;
-  readonly log: Log;
-}
+type ReactionParts = Pick<
+  Parts,
+  'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'restartSource' | 'clock' | 'log'
+>;
 
 /** Takes in a batch in its order. Throws what keeps it from being stored; then it comes again. */
 export const react =
-  ({ store, fleet, clock, log }: ReactionParts) =>
+  (parts: ReactionParts) =>
   async (facts: readonly AnyRecordedFact[]): Promise<void> => {
+    const { store, fleet, clock, log } = parts;
     for (const fact of facts) {
+      if (fact.type === 'workspace.status') {
+        await restartAfterOffline(parts, WorkspaceId.parse(fact.workspaceId), fact);
+        continue;
+      }
       const types = await store.transaction(async (tx, committing) => {
         const id = WorkspaceId.safeParse(fact.workspaceId);
         const decided = id.success ? await decide(tx, { fleet, clock }, fact, id.data) : null;
@@ -105,7 +113,7 @@ export const react =
     }
   };
 
-type Ears = Pick<ReactionParts, 'fleet' | 'clock'>;
+type Ears = Pick<Parts, 'fleet' | 'clock'>;
 
 async function decide(tx: Tx<Tables>, { fleet, clock }: Ears, fact: AnyRecordedFact, id: WorkspaceId) {
   const { state, version } = await tx.load(workspace, id);

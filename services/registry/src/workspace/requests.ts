@@ -1,32 +1,22 @@
 /** What other services may ask about workspaces. No rule lives here. */
 import type { RequestServer } from '@molecule/bus';
 import { ask, type DirectoryEntry, TokenId } from '@molecule/contracts';
-import type { Barrier } from '@molecule/directory';
-import type { Ledger } from '@molecule/event-store';
-import type { Clock } from '@molecule/service';
-import type { Tables } from '../database.ts';
+import type { Parts } from '../parts.ts';
 import { replaceTokens } from './decisions.ts';
-import type { Fleet } from './fleet.ts';
 import { directoryPage, findDirectoryEntry, rowsOfPrefixes } from './queries.ts';
-import type { WorkspaceStore } from './store.ts';
+import { wakeWorkspace } from './starts.ts';
 
-export interface RequestParts {
-  readonly ledger: Ledger<Tables>;
-  readonly store: WorkspaceStore;
-  readonly fleet: Fleet;
-  readonly barrier: Barrier;
-  readonly clock: Clock;
-  readonly newId: () => string;
-}
+export type RequestParts = Pick<
+  Parts,
+  'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'restartSource' | 'clock' | 'newId' | 'log'
+>;
 
 const PAGE = 200;
 /** A page stays well below what a message may hold (D10). */
 const MAX_PAGE_BYTES = 48 * 1024;
 
-export function serveWorkspaceRequests(
-  requests: RequestServer,
-  { ledger, store, fleet, barrier, clock, newId }: RequestParts,
-): void {
+export function serveWorkspaceRequests(requests: RequestServer, parts: RequestParts): void {
+  const { ledger, store, fleet, barrier, clock, newId } = parts;
   const vitalsOf = (workspaceId: string) => fleet.vitals(workspaceId);
 
   requests.serve(ask.registry.directory, async ({ after }) => {
@@ -41,6 +31,10 @@ export function serveWorkspaceRequests(
   }));
 
   requests.serve(ask.registry.rows, async ({ prefixes }) => ({ rows: await rowsOfPrefixes(ledger.db, prefixes) }));
+
+  requests.serve(ask.registry.wake, async ({ workspaceId, commandId }) => ({
+    waking: await wakeWorkspace(parts, workspaceId, { commandId: `wake.${commandId}` }),
+  }));
 
   requests.serve(ask.registry.replaceTokens, async ({ workspaceId, hash, prefix, commandId }) => {
     const token = { tokenId: TokenId.parse(newId()), hash, prefix, issuedAt: clock.now().toISOString() };

@@ -12,7 +12,7 @@
  *       nothing to one that was stopped on purpose.
  *   S7. No container is ever started for an external workspace: it waits for its agent, or stays as it is.
  */
-import type { Json, StatusReason, WorkspaceFact } from '@molecule/contracts';
+import type { Json, StartOptions, StatusReason, WorkspaceFact } from '@molecule/contracts';
 import type { LiveStatus, PresentWorkspace, Workspace } from './workspace.ts';
 
 /** What a beat says about health, and whether the beat *before* it declared that the runtime judges its own (§2.3). */
@@ -39,7 +39,7 @@ export type Evidence =
   | { readonly kind: 'no-backend' }
   | { readonly kind: 'provision-timed-out'; readonly timeoutSeconds: number; readonly runtime: string }
   | { readonly kind: 'bootstrap-failed'; readonly error: string; readonly logTail: string; readonly sampleError: string }
-  | { readonly kind: 'restart' }
+  | { readonly kind: 'restart' /** How this start differs from an ordinary one. */; readonly start?: StartOptions | undefined }
   | { readonly kind: 'auto-restart'; readonly ancestorPaused: boolean }
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume'; readonly ancestorPaused: boolean }
@@ -77,7 +77,7 @@ export const weigh =
       case 'bootstrap-failed':
         return state.status === 'provisioning' ? [failed(evidence)] : []; // §9 #22
       case 'restart':
-        return start(state, 'restart');
+        return start(state, 'restart', evidence.start);
       case 'auto-restart': {
         const skipped = state.external || evidence.ancestorPaused || isOneOf(state.status, ['paused', 'hibernated']);
         return skipped ? [] : start(state, 'auto-restart');
@@ -133,12 +133,15 @@ export function beatMoves(status: LiveStatus, beat: BeatSigns): readonly Workspa
 }
 
 /** Restart, resume and wake: a container is wanted and its old place forgotten; an external workspace waits for its agent (S7). */
-function start(state: PresentWorkspace, reason: 'restart' | 'auto-restart' | 'resume' | 'wake'): readonly WorkspaceFact[] {
+function start(
+  state: PresentWorkspace,
+  reason: 'restart' | 'auto-restart' | 'resume' | 'wake',
+  options?: StartOptions,
+): readonly WorkspaceFact[] {
   if (!state.external) {
     const { name, tier, runtime } = state;
-    return [
-      moved(state.status, 'provisioning', reason, ['WORKSPACE_PROVISIONING', { name, tier, runtime }], { clearsUrl: true }),
-    ];
+    const event = ['WORKSPACE_PROVISIONING', { name, tier, runtime }] as const;
+    return [moved(state.status, 'provisioning', reason, event, { clearsUrl: true, start: options })];
   }
   if (state.url !== '' || state.status === 'awaiting_agent') return [];
   return [moved(state.status, 'awaiting_agent', reason, ['WORKSPACE_AWAITING_AGENT', { name: state.name, external: true }])];
@@ -195,7 +198,7 @@ function moved(
   to: LiveStatus,
   reason: StatusReason,
   event: readonly [type: string, payload: Record<string, Json>] | null,
-  { clearsUrl = false, sampleError }: { clearsUrl?: boolean; sampleError?: string } = {},
+  { clearsUrl = false, sampleError, start }: { clearsUrl?: boolean; sampleError?: string; start?: StartOptions | undefined } = {},
 ): WorkspaceFact {
   return {
     type: 'workspace.status',
@@ -206,6 +209,7 @@ function moved(
       clearsUrl,
       ...(sampleError === undefined ? {} : { sampleError }),
       event: event === null ? null : { type: event[0], payload: event[1] },
+      ...(start === undefined ? {} : { start }),
     },
   };
 }

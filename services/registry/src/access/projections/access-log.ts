@@ -1,8 +1,7 @@
 /** Who was given access, who lost it and who was refused: which facts say so, and how an operator reads them. No token material (I10). */
-import { type AccessFact, type DenialFact, isWorkspaceId, Json, type WorkspaceFact } from '@molecule/contracts';
+import { type AccessFact, type DenialFact, isWorkspaceId, type Json, type WorkspaceFact } from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
 import type { Kysely } from 'kysely';
-import { z } from 'zod';
 import type { Tables } from '../../database.ts';
 
 export const accessLog: Projection<Tables, AccessFact | DenialFact | WorkspaceFact> = {
@@ -52,14 +51,13 @@ function told({ type, data }: AccessFact | DenialFact | WorkspaceFact): Record<s
   }
 }
 
-export const AccessLogEntry = z.object({
-  id: z.string(),
-  type: z.string(),
-  at: z.string(),
-  workspace_id: z.string().nullable(),
-  data: Json,
-});
-export type AccessLogEntry = z.infer<typeof AccessLogEntry>;
+export interface AccessLogEntry {
+  readonly id: string;
+  readonly type: string;
+  readonly at: string;
+  readonly workspace_id: string | null;
+  readonly data: Json;
+}
 
 const NEWEST = 100;
 
