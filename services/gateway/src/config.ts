@@ -24,6 +24,8 @@ const Fields = z.object({
   SECRETS_ENCRYPTION_KEY: z.string().optional(),
   /** Origins of pages that may call us, separated by commas. */
   CORS_ORIGINS: z.string().optional(),
+  /** The directory of the generated reference documents; unset, those that come with Molecule. */
+  REFERENCE_DIR: z.string().default(''),
   /** Where the services listen that do not run in this process; several URLs for several replicas. */
   REGISTRY_URL: configPieces.serviceUrls('http://127.0.0.1:8081'),
   A2A_PROXY_URL: configPieces.serviceUrls('http://127.0.0.1:8082'),

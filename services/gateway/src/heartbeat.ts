@@ -11,12 +11,23 @@
 import type { Buffer } from 'node:buffer';
 import type { ServerResponse } from 'node:http';
 import { type DirectoryEntry, HeartbeatBody, platformUnavailable, Refusal } from '@molecule/contracts';
-import { BodyError, type Listener, parseBody, readBody } from '@molecule/http';
+import { BodyError, type Listener, parseBody, type RouteDoc, readBody } from '@molecule/http';
+import { z } from 'zod';
 import type { EdgeMetrics } from './metrics.ts';
 import { judgeRegistryToken, type RegistryVerdict, type TokenBook } from './principal.ts';
 import { API_SECURITY_HEADERS } from './security-headers.ts';
 
 export const HEARTBEAT_PATH = '/registry/heartbeat';
+
+export const heartbeatDoc: RouteDoc = {
+  summary: 'Say that an agent is there, and how it is',
+  description:
+    'A beat of an unknown or removed workspace is answered and goes nowhere. A beat with `runtime_metadata` replaces what the runtime declared; one without it says nothing of that.',
+  source: 'spec 1 §3.3',
+  body: HeartbeatBody,
+  answers: { 200: { description: 'Accepted.', body: z.object({ status: z.literal('ok') }) } },
+  refusals: [['invalid', 'invalid request body']],
+};
 
 /** A beat is a few hundred bytes. */
 const MAX_BYTES = 64 * 1024;

@@ -2,6 +2,7 @@
 import type { Parked } from '@molecule/bus';
 import type { LedgerService, RebuildReport, ServiceHealth, ServiceName } from '@molecule/contracts';
 import type { Basics } from '@molecule/service';
+import type { Reference } from './reference/documents.ts';
 
 export interface Parts extends Pick<Basics, 'log' | 'clock' | 'metrics'> {
   /** Health of a service, within a bound. Rejects when it does not answer. */
@@ -11,6 +12,7 @@ export interface Parts extends Pick<Basics, 'log' | 'clock' | 'metrics'> {
   readonly parked: () => Promise<readonly Parked[]>;
   /** Gives it once more to the one that had set it aside. `false`: there is none of this sequence. */
   readonly redrive: (sequence: number) => Promise<boolean>;
+  readonly reference: Reference;
   /** Production: figures are for those who may see them (design §7). */
   readonly production: boolean;
 }

@@ -113,6 +113,9 @@ describe('its own routes', () => {
       'GET /admin/parked': 'admin',
       'POST /admin/parked/redrive': 'admin',
       'GET /ws': 'socket',
+      'GET /openapi.json': 'none',
+      'GET /asyncapi.json': 'none',
+      'GET /docs': 'none',
     });
   });
 

@@ -28,9 +28,10 @@ import type { Config } from './config.ts';
 import { Cors } from './cors.ts';
 import { createEdge, type Forward } from './edge.ts';
 import { EdgeDirectory } from './edge-directory.ts';
-import { HEARTBEAT_PATH, heartbeatBridge } from './heartbeat.ts';
+import { HEARTBEAT_PATH, heartbeatBridge, heartbeatDoc } from './heartbeat.ts';
 import { EdgeMetrics } from './metrics.ts';
 import { Principals } from './principal.ts';
+import { readReference } from './reference/documents.ts';
 import { gatewayRoutes } from './routes.ts';
 import { isSocketRequest, SocketDoor } from './ws/door.ts';
 import { EventStreams } from './ws/event-stream.ts';
@@ -129,6 +130,7 @@ export async function createGateway(
     rebuild: (service, check) => ask(bus, asks.rebuild[service], { check }, { timeoutMs: REBUILD_MS }),
     parked: () => listParked(bus, { limit: 100 }),
     redrive: (sequence) => redriveParked(bus, { sequence }),
+    reference: readReference(config.REFERENCE_DIR, log),
     production: mode === 'production',
   });
   const streams = new EventStreams({ fanout, resolve: (id) => directory.resolve(id), log });
@@ -139,6 +141,7 @@ export async function createGateway(
       pattern: /^\/registry\/heartbeat$/,
       path: HEARTBEAT_PATH,
       authClass: 'registryToken',
+      doc: heartbeatDoc,
       handle: bridge.listener,
     },
     streams.route,

@@ -1,19 +1,56 @@
 /** `GET /workspaces/:id/activity` (spec 2 §4.2). */
-import { isWorkspaceId, platformUnavailable, Refusal } from '@molecule/contracts';
+import { isWorkspaceId, Json, platformUnavailable, Refusal } from '@molecule/contracts';
 import { isUnavailable } from '@molecule/event-store';
-import { auth, JSON_TYPE, json, type WithContext } from '@molecule/http';
+import { auth, doc, JSON_TYPE, json, type WithContext } from '@molecule/http';
 import type { Hono } from 'hono';
+import { z } from 'zod';
 import type { Parts } from '../parts.ts';
 import { activityPage } from './list.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 500;
 
+const Activity = z
+  .object({
+    id: z.string(),
+    workspace_id: z.string(),
+    activity_type: z.string(),
+    source_id: z.string().nullable(),
+    target_id: z.string().nullable(),
+    method: z.string().nullable(),
+    summary: z.string().nullable(),
+    duration_ms: z.number().nullable(),
+    status: z.string(),
+    error_detail: z.string().nullable(),
+    created_at: z.iso.datetime(),
+    request_body: Json.optional(),
+    response_body: Json.optional(),
+    tool_trace: Json.optional(),
+  })
+  .meta({ id: 'Activity' });
+
+const NO_SOURCE = "source must be 'canvas' or 'agent'";
+
+const activityDoc = doc({
+  summary: 'List what a workspace did and was asked to do',
+  source: 'spec 2 §4.2',
+  query: z.object({
+    type: z.string().optional().describe('Only activity of this type.'),
+    source: z.enum(['canvas', 'agent']).optional().describe('Only what a person caused, or only what an agent did.'),
+    limit: z.int().default(DEFAULT_LIMIT).describe(`At most ${MAX_LIMIT}.`),
+  }),
+  answers: { 200: { description: 'The newest first.', body: z.array(Activity) } },
+  refusals: [
+    ['invalid', NO_SOURCE],
+    ['failed', 'query failed'],
+  ],
+});
+
 export function activityRoutes(app: Hono<WithContext>, { ledger }: Pick<Parts, 'ledger'>): Hono<WithContext> {
-  return app.get('/workspaces/:id/activity', auth.workspace, async (c) => {
+  return app.get('/workspaces/:id/activity', activityDoc, auth.workspace, async (c) => {
     const id = c.req.param('id');
     const source = sourceOf(c.req.query('source') ?? '');
-    if (source === undefined) throw new Refusal('invalid', "source must be 'canvas' or 'agent'");
+    if (source === undefined) throw new Refusal('invalid', NO_SOURCE);
     if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
     const type = c.req.query('type') || null;
     // Any text may be asked for (spec 2 §4.2), also one that PostgreSQL cannot hold and no row has.

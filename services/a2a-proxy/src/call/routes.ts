@@ -6,6 +6,7 @@ import type { Log, Mode } from '@molecule/service';
 import { type Answer, answers } from './answer.ts';
 import { identifyCaller, limitOf } from './caller.ts';
 import type { DirectCalls } from './direct.ts';
+import { a2aDoc } from './route-doc.ts';
 
 /** Spec 2 §1.1: what is beyond is cut silently. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -25,6 +26,7 @@ export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteP
     path: '/workspaces/:id/a2a',
     pattern: /^\/workspaces\/([^/]+)\/a2a$/,
     authClass: 'caller',
+    doc: a2aDoc,
     handle(req, res, { params, context }) {
       if (isStopping()) return write(res, answers.unavailable);
       return readBody(req).then((body) => {

@@ -1,6 +1,6 @@
 /** The schedules of a workspace over HTTP (spec 2 §6.3). */
 import { isWorkspaceId, Refusal, ScheduleId, type WorkspaceId } from '@molecule/contracts';
-import { auth, body, json, serviceApp } from '@molecule/http';
+import { auth, body, doc, json, serviceApp } from '@molecule/http';
 import { z } from 'zod';
 import type { Parts } from '../parts.ts';
 import { type CronSchedule, InvalidCron, InvalidTimezone, parseCron } from './cron.ts';
@@ -26,15 +26,66 @@ const MAX_TIMEZONE_LENGTH = 100;
 const missing = () => new Refusal('invalid', 'cron_expr and prompt are required');
 const notFound = () => new Refusal('not-found', 'schedule not found');
 
+const Schedule = z
+  .object({
+    id: ScheduleId,
+    workspace_id: z.string(),
+    name: z.string(),
+    cron_expr: z.string(),
+    timezone: z.string(),
+    prompt: z.string(),
+    enabled: z.boolean(),
+    last_run_at: z.iso.datetime().nullable(),
+    next_run_at: z.iso.datetime().nullable(),
+    run_count: z.int(),
+    last_status: z.string(),
+    last_error: z.string(),
+    source: z.enum(['runtime', 'template']),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Schedule' });
+
+const docs = {
+  list: doc({
+    summary: 'List the schedules of a workspace',
+    source: 'spec 2 §6.3',
+    answers: { 200: { description: 'The oldest first.', body: z.array(Schedule) } },
+    refusals: [['failed', 'failed to query schedules']],
+  }),
+  create: doc({
+    summary: 'Make a schedule',
+    source: 'spec 2 §6.3',
+    answers: {
+      201: {
+        description: 'Made; when it is due first.',
+        body: z.object({ id: ScheduleId, status: z.literal('created'), next_run_at: z.iso.datetime() }),
+      },
+    },
+    refusals: [
+      ['invalid', 'cron_expr and prompt are required'],
+      ['invalid', 'invalid request body'],
+      ['invalid', 'invalid timezone: Mars/Olympus'],
+      ['failed', 'failed to create schedule'],
+    ],
+  }),
+  remove: doc({
+    summary: 'Delete a schedule',
+    source: 'spec 2 §6.3',
+    answers: { 200: { description: 'Deleted.', body: z.object({ status: z.literal('deleted') }) } },
+    refusals: [['not-found', 'schedule not found']],
+  }),
+} as const;
+
 export const scheduleRoutes = ({ ledger, directory, clock, newId, log }: Parts) =>
   serviceApp(log)
-    .get('/workspaces/:id/schedules', auth.workspace, async (c) => {
+    .get('/workspaces/:id/schedules', docs.list, auth.workspace, async (c) => {
       const workspaceId = c.req.param('id');
       if (!isWorkspaceId(workspaceId)) throw new Refusal('failed', 'failed to query schedules');
       return json(c, await schedulesOf(ledger.db, workspaceId));
     })
 
-    .post('/workspaces/:id/schedules', auth.workspace, body(NewSchedule, missing), async (c) => {
+    .post('/workspaces/:id/schedules', docs.create, auth.workspace, body(NewSchedule, missing), async (c) => {
       const { name = '', cron_expr, timezone, prompt, enabled = true } = c.req.valid('json');
       const fits =
         Buffer.byteLength(name) <= MAX_NAME_BYTES &&
@@ -71,7 +122,7 @@ export const scheduleRoutes = ({ ledger, directory, clock, newId, log }: Parts) 
       return json(c, { id: scheduleId, status: 'created', next_run_at: nextRunAt }, 201);
     })
 
-    .delete('/workspaces/:id/schedules/:scheduleId', auth.workspace, async (c) => {
+    .delete('/workspaces/:id/schedules/:scheduleId', docs.remove, auth.workspace, async (c) => {
       const { id, scheduleId } = c.req.param();
       if (!isWorkspaceId(id) || !ScheduleId.safeParse(scheduleId).success) throw notFound();
       // Matched on both: another workspace's schedule does not exist here (spec 2 §8 #8).

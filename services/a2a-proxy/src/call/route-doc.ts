@@ -1,0 +1,51 @@
+/** What `POST /workspaces/:id/a2a` says of itself in the reference: its refusals are read off the very answers it gives. */
+import { Json, type RefusalKind } from '@molecule/contracts';
+import type { RouteDoc } from '@molecule/http';
+import { z } from 'zod';
+import { type Answer, answers } from './answer.ts';
+
+const KINDS: Readonly<Record<number, RefusalKind>> = {
+  400: 'invalid',
+  401: 'unauthenticated',
+  402: 'payment-required',
+  403: 'forbidden',
+  404: 'not-found',
+  409: 'conflict',
+  500: 'failed',
+  502: 'bad-gateway',
+  503: 'unavailable',
+};
+
+const refusalOf = ({ status, body }: Answer): NonNullable<RouteDoc['refusals']>[number] => {
+  const { error, ...more } = JSON.parse(String(body)) as { readonly error: string };
+  return [KINDS[status] ?? 'failed', error, more];
+};
+
+const EXAMPLES = [answers.noUrl('offline'), answers.unreadReply(true)];
+
+export const a2aDoc: RouteDoc = {
+  summary: 'Call the agent of a workspace',
+  description:
+    'Synchronous: the answer is the agent’s own, byte for byte, with its status if that is below 300; above, its `error` text. A busy agent’s call is put into its mailbox (202) and dispatched when there is room. A call is detached from its client: who hangs up cancels nothing. At most 1 MiB of the body is read.',
+  source: 'spec 2 §1.1',
+  headers: {
+    'X-Workspace-ID': 'Who calls: a workspace. Without it, the canvas.',
+    'X-Timeout': 'How many seconds the call may take in all.',
+  },
+  body: z
+    .object({ method: z.string(), params: Json.optional() })
+    .describe('A JSON-RPC 2.0 request, or only its method and params.'),
+  answers: {
+    200: { description: 'What the agent answered.', body: Json },
+    202: {
+      description: 'The agent is busy: the message waits in its mailbox.',
+      body: z.object({
+        queued: z.literal(true),
+        queue_id: z.string(),
+        queue_depth: z.int(),
+        message: z.string(),
+      }),
+    },
+  },
+  refusals: [...Object.values(answers).filter((answer) => typeof answer !== 'function'), ...EXAMPLES].map(refusalOf),
+};
