@@ -33,6 +33,13 @@ export class FactTooLarge extends BusError {
   }
 }
 
+/** What was to be read again is no longer kept. */
+export class FactsGone extends BusError {
+  constructor(sequence: number) {
+    super(`the fact of sequence ${sequence} is no longer kept`);
+  }
+}
+
 /** A stream exists with a configuration that cannot be changed in place. */
 export class StreamCannotChange extends BusError {}
 

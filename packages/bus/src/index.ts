@@ -4,7 +4,16 @@ export { BeatFeed, type BeatListener } from './beat-feed.ts';
 export { BeatPublisher } from './beats.ts';
 export { type Bus, type BusCounts, type OpenBusOptions, openBus } from './connection.ts';
 export { type ConsumeFactsOptions, consumeFacts, consumerLag, type DeliveredFact } from './consume.ts';
-export { AskNoResponder, AskRefused, AskTimeout, FactTooLarge, isBusUnavailable, StreamCannotChange } from './errors.ts';
+export {
+  AskNoResponder,
+  AskRefused,
+  AskTimeout,
+  FactsGone,
+  FactTooLarge,
+  isBusUnavailable,
+  StreamCannotChange,
+} from './errors.ts';
+export { type FactsExtent, factsExtent, type PlacedFact, readFacts } from './facts-log.ts';
 export { ServerTooOld } from './features.ts';
 export { type FactPlace, type FollowFactsOptions, type Following, followFacts } from './follow.ts';
 export { heardAt } from './heard-at.ts';

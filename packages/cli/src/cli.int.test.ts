@@ -26,6 +26,7 @@ class Platform {
     const server = createServer((request, response) => this.#answer(request, response));
     const upgrades = new WebSocketServer({ noServer: true });
     server.on('upgrade', (request, socket, head) => {
+      this.asked.push(`${request.method} ${request.url}`);
       if (!this.#knows(request)) return void socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
       upgrades.handleUpgrade(request, socket, head, (websocket) => {
         this.sockets.add(websocket);
@@ -192,11 +193,12 @@ describe('molecule events', () => {
     payload: { n },
     created_at: time(n),
   });
-  const frame = (n: number, workspace_id = 'w') => ({
+  const frame = (n: number, more: Record<string, unknown> = {}) => ({
     event: 'WORKSPACE_ONLINE',
-    workspace_id,
+    workspace_id: 'w',
     timestamp: time(n),
     payload: { n },
+    ...more,
   });
   const shown = (lines: readonly string[]) => lines.map((line) => JSON.parse(line).payload.n);
 
@@ -230,6 +232,32 @@ describe('molecule events', () => {
     await printed(5);
     expect(shown(terminal.lines)).toEqual([1, 2, 3, 4, 5]);
     expect(terminal.notes).toContain('connected again');
+    terminal.interrupt();
+    expect(await running).toBe(0);
+  });
+
+  it('V2: comes back with the place it had reached; told of a gap, says so and reads the log', async ({ platform }) => {
+    platform.answers.set('/events', [row(1)]);
+    const terminal = recorded({ MOLECULE_URL: platform.url, ADMIN_TOKEN: TOKEN });
+    const running = main(['events', '--follow', '--json'], terminal);
+    const printed = (count: number) => waitFor(() => terminal.lines.length >= count, { what: `${count} events` });
+    await printed(1);
+    platform.say(frame(2, { seq: 'a-2' }));
+    await printed(2);
+    for (const socket of platform.sockets) socket.terminate();
+    await waitFor(() => platform.asked.includes('GET /ws?since=a-2') && platform.sockets.size === 1, { what: 'it to come back' });
+    platform.answers.set('/events', [row(4), row(3), row(2)]);
+    platform.say(frame(3, { seq: 'a-3' }));
+    await printed(3);
+    platform.say({ ...frame(0), event: 'GAP', workspace_id: '', payload: { since: 'a-3', reason: 'expired' }, seq: 'a-4' });
+    platform.say(frame(4, { seq: 'a-4' }));
+    platform.say(frame(5, { seq: 'a-5' }));
+    await printed(5);
+    expect(shown(terminal.lines)).toEqual([1, 2, 3, 4, 5]);
+    expect(terminal.notes).toContain('events were missed (expired); reading the log');
+    expect(platform.asked.filter((asked) => asked === 'GET /events')).toHaveLength(2);
+    for (const socket of platform.sockets) socket.terminate();
+    await waitFor(() => platform.asked.includes('GET /ws?since=a-5'), { what: 'it to come back again' });
     terminal.interrupt();
     expect(await running).toBe(0);
   });

@@ -58,7 +58,8 @@ export const ServiceHealth = z.object({
   ready: z.boolean(),
   /** What it depends on, and what is wrong with it, if anything. */
   checks: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string() })),
-  loops: z.record(z.string(), z.object({ lastTickAt: z.string(), intervalMs: z.number() })),
+  /** `ticked: false`: it never did, and `lastTickAt` is when it began. */
+  loops: z.record(z.string(), z.object({ lastTickAt: z.string(), intervalMs: z.number(), ticked: z.boolean().optional() })),
 });
 export type ServiceHealth = z.infer<typeof ServiceHealth>;
 

@@ -24,15 +24,15 @@ export const Principal = z.object({
   session: Session.nullable(),
   /** A session's cookie was shown, and is not good. */
   invalidSession: z.boolean(),
-  /** A page of ours asks (spec 1 §4.6); only where a canvas is proxied. */
+  /** A page of ours asks (spec 1 §4.6); only where a canvas is proxied. Never in production: anybody can write a header. */
   sameOrigin: z.boolean(),
-  /** `Origin` is one of those that CORS allows. */
+  /** `Origin` is one of those that CORS allows. Never in production, for the same reason. */
   allowedOrigin: z.boolean(),
   /** `MOLECULE_ENV` is development and no `ADMIN_TOKEN` is set (spec 1 §4.5). */
   devOpen: z.boolean(),
   /** `ADMIN_TOKEN` is set. */
   adminTokenSet: z.boolean(),
-  /** No workspace token is live anywhere (spec 1 §4.2 step 2). */
+  /** No workspace token is live anywhere (spec 1 §4.2 step 2). Never in production: a new installation is closed (README, choice 12). */
   noLiveToken: z.boolean(),
   /** `false` while tokens cannot be looked up: protected routes answer 503, none opens (I9). */
   tokensKnown: z.boolean(),

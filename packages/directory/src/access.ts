@@ -67,6 +67,12 @@ export class Access {
     return entry === undefined || this.#isOver(entry) ? undefined : entry;
   }
 
+  /** Whether one of this id opens doors. */
+  has(id: string): boolean {
+    for (const entry of this.#byHash.values()) if (entry.id === id) return !this.#isOver(entry);
+    return false;
+  }
+
   hear(heard: Heard<RecordedAccessFact>): void {
     const { fact } = heard;
     this.#keep(fact);

@@ -176,6 +176,11 @@ export class Directory {
     return this.#access.of(hash);
   }
 
+  /** Whether the org token or session of this id still opens doors. */
+  hasAccess(id: string): boolean {
+    return this.#access.has(id);
+  }
+
   /**
    * The entry in memory, else what the registry says, asked once. That there is none is not remembered.
    * Rejects with `AskTimeout` or `AskNoResponder` when the registry does not answer.

@@ -1,7 +1,7 @@
 import { type Identity, type Principal, Refusal } from '@molecule/contracts';
 import { describe, expect, it } from 'vitest';
 import { serviceApp } from './app.ts';
-import { adminRefusal, auth, defineAuth, workspaceRefusal } from './auth.ts';
+import { adminRefusal, auth, canvasRefusal, defineAuth, workspaceRefusal } from './auth.ts';
 import { json } from './problems.ts';
 import { contextOf, principal, recordingLog } from './testing.ts';
 
@@ -17,6 +17,7 @@ const identities = {
   service: { kind: 'service', service: 'scheduler', as: '' },
 } as const satisfies Record<string, Identity>;
 type Who = keyof typeof identities;
+const session = { kind: 'canvas', id: '33333333-3333-4333-8333-333333333333' } as const;
 
 const PASSES = 'passes';
 const UNAVAILABLE = 'platform datastore unavailable — retry shortly';
@@ -98,6 +99,39 @@ describe('the admin class (spec 1 §4.2)', () => {
   });
 });
 
+describe('the admin class and sessions (spec 1 §4.2 step 4)', () => {
+  const everybody = (text: string): Record<Who, string> => ({
+    anonymous: text,
+    unknown: text,
+    admin: text,
+    org: text,
+    workspace: text,
+    other: text,
+    service: PASSES,
+  });
+  const refused = {
+    ...everybody('invalid admin auth token'),
+    anonymous: 'admin auth required',
+    admin: PASSES,
+    org: PASSES,
+  };
+
+  it('takes one that is good, whatever bearer is presented beside it', () => {
+    table(adminRefusal, { adminTokenSet: true, session }, everybody(PASSES));
+    table(adminRefusal, { session }, everybody(PASSES));
+    table(adminRefusal, { adminTokenSet: true, session: { kind: 'control-plane', id: 'somebody' } }, everybody(PASSES));
+  });
+
+  it('goes on to the bearer when one is not good', () =>
+    table(adminRefusal, { adminTokenSet: true, invalidSession: true }, refused));
+
+  it('takes none while sessions cannot be looked up', () =>
+    table(adminRefusal, { adminTokenSet: true, session, tokensKnown: false }, everybody(UNAVAILABLE)));
+
+  it('takes no page for a credential (spec 1 §4.2)', () =>
+    table(adminRefusal, { adminTokenSet: true, sameOrigin: true, allowedOrigin: true }, refused));
+});
+
 describe('the workspace class (spec 1 §4.3)', () => {
   const decide = (who: Principal) => workspaceRefusal(who, WORKSPACE);
   const missing = 'missing workspace auth token';
@@ -138,9 +172,60 @@ describe('the workspace class (spec 1 §4.3)', () => {
     table(decide, { tokensKnown: false, devOpen: true }, { ...unavailable, anonymous: PASSES });
   });
 
+  it('lets whoever has no bearer pass with a session that is good, or as a page of ours', () => {
+    table(decide, { session }, { ...usual, anonymous: PASSES });
+    table(decide, { sameOrigin: true }, { ...usual, anonymous: PASSES });
+    table(decide, { invalidSession: true }, usual);
+    table(decide, { allowedOrigin: true }, usual);
+  });
+
+  it('answers 503 to a session that cannot be looked up', () =>
+    expect(outcome(decide(principal(identities.anonymous, { session, tokensKnown: false })))).toBe(UNAVAILABLE));
+
   it('takes the id of the path in any case', () => {
     expect(workspaceRefusal(principal(identities.workspace), WORKSPACE.toUpperCase())).toBeNull();
   });
+});
+
+describe('the canvasOrBearer class (spec 1 §4.4)', () => {
+  const required = 'admin auth required';
+  const invalid = 'invalid admin auth token';
+  const usual = {
+    anonymous: required,
+    unknown: invalid,
+    admin: PASSES,
+    org: invalid,
+    workspace: PASSES,
+    other: PASSES,
+    service: PASSES,
+  };
+  const everybody = (text: string): Record<Who, string> => ({
+    anonymous: text,
+    unknown: text,
+    admin: text,
+    org: text,
+    workspace: text,
+    other: text,
+    service: PASSES,
+  });
+
+  it('takes ADMIN_TOKEN or any live workspace token; a bearer decides alone', () => {
+    table(canvasRefusal, {}, usual);
+    table(canvasRefusal, { adminTokenSet: true, invalidSession: true }, usual);
+  });
+
+  it('lets whoever has no bearer pass as a page that is trusted, or with a session that is good', () => {
+    for (const trusted of [{ session }, { sameOrigin: true }, { allowedOrigin: true }])
+      table(canvasRefusal, trusted, { ...usual, anonymous: PASSES });
+  });
+
+  it('is open while no token is live, and in development mode (§9 #23)', () => {
+    table(canvasRefusal, { noLiveToken: true }, everybody(PASSES));
+    table(canvasRefusal, { devOpen: true }, everybody(PASSES));
+  });
+
+  it('answers 503 while tokens cannot be looked up (README choice 11)', () =>
+    table(canvasRefusal, { tokensKnown: false, session, noLiveToken: true, allowedOrigin: true }, everybody(UNAVAILABLE)));
 });
 
 describe('a route with an auth class', () => {

@@ -19,7 +19,7 @@ export interface RouteDoc {
   readonly refusals?: readonly (readonly [kind: RefusalKind, text: string, more?: Readonly<Record<string, unknown>>])[];
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, string>>;
-  /** For bodies that no schema middleware checks: raw routes, uploads. */
+  /** For bodies that no schema middleware checks: raw routes, uploads; or that it checks less closely than the route reads them. */
   readonly body?: z.ZodType | `${string}/${string}`;
 }
 

@@ -33,6 +33,7 @@ export const problem = {
   invalidAdminToken: () => new Refusal('unauthenticated', 'invalid admin auth token'),
   missingWorkspaceToken: () => new Refusal('unauthenticated', 'missing workspace auth token'),
   invalidWorkspaceToken: () => new Refusal('unauthenticated', 'invalid workspace auth token'),
+  invalidSession: () => new Refusal('unauthenticated', 'invalid session'),
   invalidWorkspaceId: () => new Refusal('invalid', 'invalid workspace ID'),
   invalidRequestBody: () => new Refusal('invalid', 'invalid request body'),
   /** Spec 2 §1.1 step 1. */

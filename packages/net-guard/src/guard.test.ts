@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NetGuard, type Resolve, type ResolvedAddress } from './guard.ts';
+import { classify, RANGES } from './ranges.ts';
 
 const addresses = (...list: string[]): ResolvedAddress[] =>
   list.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
@@ -58,6 +60,29 @@ describe('checking a URL', () => {
     for (const check of ['register', 'dispatch'] as const)
       expect(await guard('strict').check(url, check)).toEqual({ ok: false, reason: expect.stringContaining('loopback') });
     expect((await guard('dev').check(url, 'dispatch')).ok).toBe(true);
+  });
+
+  it('judges an IPv4 address alike however it is written, in both checks and every mode', async () => {
+    const hex = (n: number) => `0x${n.toString(16)}`;
+    const octal = (n: number) => `0${n.toString(8)}`;
+    const v4Blocks = RANGES.flatMap(({ blocks }) => blocks).filter((block) => !block.includes(':'));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...v4Blocks), fc.nat(2 ** 32 - 1), async (block, noise) => {
+        const [network = '', bits = '32'] = block.split('/');
+        const host = (2 ** (32 - Number(bits)) - 1) & noise;
+        const whole = (network.split('.').reduce((sum, part) => sum * 256 + Number(part), 0) + (host >>> 0)) >>> 0;
+        const [a, b, c, d] = [whole >>> 24, (whole >>> 16) & 255, (whole >>> 8) & 255, whole & 255];
+        const written = [`${whole}`, hex(whole), octal(whole), `${a}.${whole & 0xffffff}`, `${hex(a)}.${b}.${(c << 8) | d}`];
+        const mapped = `[::ffff:${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}]`;
+        for (const check of ['register', 'dispatch'] as const)
+          for (const mode of ['strict', 'saas', 'dev'] as const) {
+            const { allowed } = classify(`${a}.${b}.${c}.${d}`, check, mode);
+            for (const form of [...written, mapped, `[::ffff:${a}.${b}.${c}.${d}]`])
+              expect({ form, ok: (await guard(mode).check(`http://${form}:8000/`, check)).ok }).toEqual({ form, ok: allowed });
+          }
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it('takes the URL as it was normalised, with the addresses that passed', async () => {

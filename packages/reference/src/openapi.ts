@@ -122,7 +122,7 @@ const securityOf = (guard: AuthClass | undefined): JsonSchema[] => [
 ];
 
 function bodyOf({ body, doc }: RouteInfo, schemas: Schemas): JsonSchema | undefined {
-  const said = body ?? doc?.body;
+  const said = doc?.body ?? body;
   return said === undefined ? undefined : contentOf(said, schemas, 'input');
 }
 

@@ -97,9 +97,18 @@ const port = (fallback: number) =>
     fallback,
   );
 const seconds = (fallback: number) => number('a number of seconds above 0', (value) => value > 0).default(fallback);
+const hours = (fallback: number) =>
+  number('a number of hours above 0, 8760 at most', (value) => value > 0 && value <= 8_760).default(fallback);
 const milliseconds = (fallback: number) => number('a number of milliseconds above 0', (value) => value > 0).default(fallback);
 const count = (fallback: number) =>
   number('a whole number, 1 or more', (value) => Number.isInteger(value) && value >= 1).default(fallback);
+
+/** A whole number above 0; whatever else is there counts as nothing, as the wire contract has it for these. */
+const lenientCount = (fallback: number) =>
+  z
+    .string()
+    .optional()
+    .transform((given) => (given !== undefined && /^\s*\+?\d+\s*$/.test(given) && Number(given) > 0 ? Number(given) : fallback));
 
 /** `1/t/true` (in any of the usual spellings) is on; everything else, also what cannot be understood, is off (I9). */
 const flag = z
@@ -125,10 +134,17 @@ const serviceUrls = (fallback: string) =>
 export const configPieces = {
   port,
   seconds,
+  hours,
   milliseconds,
   count,
+  lenientCount,
   flag,
   serviceUrls,
+  /** One server, perhaps with a path that goes before every other. */
+  httpUrl: z
+    .string()
+    .refine((text) => URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol))
+    .describe('a URL such as https://control-plane.example'),
   host: z.string().default('127.0.0.1'),
   /** May list several servers, separated by commas. */
   natsUrl: url(['nats:', 'tls:', 'ws:', 'wss:'], 'nats://127.0.0.1:4222').default('nats://127.0.0.1:4222'),

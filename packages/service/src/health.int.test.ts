@@ -36,7 +36,7 @@ describe('the ops server', () => {
     expect(await response.json()).toEqual({
       ready: true,
       checks: { bus: { ok: true, detail: 'connected' }, database: { ok: true, detail: '' } },
-      loops: { beat: { lastTickAt: expect.any(String), intervalMs: 60_000 } },
+      loops: { beat: { lastTickAt: expect.any(String), intervalMs: 60_000, ticked: false } },
     });
   });
 

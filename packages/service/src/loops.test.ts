@@ -80,7 +80,7 @@ describe('a loop', () => {
     loops.every('beat', 1_000, () => behaviour());
     const start = Date.now();
     const age = () => Date.now() - Date.parse(loops.snapshot()['beat']?.lastTickAt ?? '');
-    expect(loops.snapshot()).toEqual({ beat: { lastTickAt: new Date(start).toISOString(), intervalMs: 1_000 } });
+    expect(loops.snapshot()).toEqual({ beat: { lastTickAt: new Date(start).toISOString(), intervalMs: 1_000, ticked: false } });
     await pass(2_500);
     expect(age()).toBe(500);
     behaviour = () => Promise.reject(new Error('no'));

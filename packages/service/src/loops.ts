@@ -15,7 +15,7 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
-export type LoopSnapshot = Record<string, { lastTickAt: string; intervalMs: number }>;
+export type LoopSnapshot = Record<string, { lastTickAt: string; intervalMs: number; ticked: boolean }>;
 
 const FIRST_RETRY_MS = 1_000;
 const retryMs = backoff({ firstMs: FIRST_RETRY_MS, lastMs: 30_000 });
@@ -88,10 +88,13 @@ export class Loops {
     });
   }
 
-  /** When each loop last ticked. A loop that never did is there with the time of its start. */
+  /** When each loop last ticked. A loop that never did is there with the time of its start, and says so. */
   snapshot(): LoopSnapshot {
     return Object.fromEntries(
-      [...this.#loops].map(({ name, intervalMs, lastTick }) => [name, { lastTickAt: lastTick.toISOString(), intervalMs }]),
+      [...this.#loops].map(({ name, intervalMs, lastTick, ticked }) => [
+        name,
+        { lastTickAt: lastTick.toISOString(), intervalMs, ticked },
+      ]),
     );
   }
 
@@ -111,6 +114,7 @@ class RunningLoop implements Loop {
   readonly name: string;
   readonly intervalMs: number;
   lastTick: Date;
+  ticked = false;
   readonly #clock: Clock;
   readonly #onEnd: () => void;
   readonly #stopping = new AbortController();
@@ -136,6 +140,7 @@ class RunningLoop implements Loop {
   }
 
   tick(): void {
+    this.ticked = true;
     this.lastTick = this.#clock.now();
   }
 

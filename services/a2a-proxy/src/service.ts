@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { BeatFeed, followLive, LivePublisher } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
-import type { LiveEvent } from '@molecule/contracts';
+import { ask, type LiveEvent } from '@molecule/contracts';
 import { Directory } from '@molecule/directory';
 import { isUnavailable } from '@molecule/event-store';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
@@ -31,6 +31,7 @@ import { messages } from './message/message.ts';
 import { exposeMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { Recorder } from './record/recorder.ts';
+import { trafficOf } from './traffic/traffic.ts';
 import { Workers } from './workers.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/a2a-proxy', import.meta.url));
@@ -51,7 +52,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     basics,
     scope,
   );
-  const { bus, ledger } = chassis;
+  const { bus, ledger, requests } = chassis;
   const directory = await scope.open(
     () => Directory.open(bus, { service: 'a2a-proxy', instance, log, clock, signal: scope.signal }),
     (open) => open.stop(),
@@ -201,6 +202,8 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   const days = positive(config.ACTIVITY_RETENTION_DAYS, 7);
   const hours = positive(config.ACTIVITY_CLEANUP_INTERVAL_HOURS, 6);
   loops.every('retention', hours * 3_600_000, (signal) => deleteOld(ledger.db, { days, log, signal }));
+
+  requests.serve(ask['a2a-proxy'].traffic, ({ workspaceId }) => trafficOf(ledger.db, workspaceId));
 
   let stopping = false;
   const app = serviceApp(log);

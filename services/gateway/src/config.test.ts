@@ -3,6 +3,7 @@ import { ConfigError, readConfig } from '@molecule/service';
 import { describe, expect, it } from 'vitest';
 import { Config } from './config.ts';
 
+const KEY = Buffer.alloc(32, 'k').toString('base64');
 const key = { MOLECULE_INTERNAL_KEY: 'k'.repeat(32) };
 
 const mistakes = (env: Record<string, string>): readonly string[] => {
@@ -40,6 +41,28 @@ describe('the configuration', () => {
     ).toEqual(['ADMIN_TOKEN', 'LOG_LEVEL', 'MOLECULE_INTERNAL_KEY', 'PORT', 'REGISTRY_URL']));
 });
 
+describe('limits and upstreams', () => {
+  it.each([
+    [undefined, 600],
+    ['5', 5],
+    [' +5 ', 5],
+    ['0', 600],
+    ['-1', 600],
+    ['1.5', 600],
+    ['many', 600],
+  ])('RATE_LIMIT=%j is %d', (given, limit) =>
+    expect(readConfig(Config, { ...key, ...(given === undefined ? {} : { RATE_LIMIT: given }) }).RATE_LIMIT).toBe(limit),
+  );
+
+  it.each([
+    [{ CP_UPSTREAM_URL: 'control-plane' }, ['CP_UPSTREAM_URL']],
+    [{ CP_UPSTREAM_URL: 'ftp://control-plane' }, ['CP_UPSTREAM_URL']],
+    [{ CANVAS_PROXY_URL: 'localhost:3000' }, ['CANVAS_PROXY_URL']],
+    [{ AUTH_FAILURES_PER_MINUTE: '0' }, ['AUTH_FAILURES_PER_MINUTE']],
+    [{ CP_UPSTREAM_URL: 'https://control-plane.example/base', CANVAS_PROXY_URL: 'http://127.0.0.1:3000' }, []],
+  ])('%j: %j', (env, wrong) => expect(mistakes(env as unknown as Record<string, string>)).toEqual(wrong));
+});
+
 describe('where it may listen', () => {
   it.each([
     [{ HOST: '0.0.0.0' }, ['ADMIN_TOKEN']],
@@ -52,7 +75,8 @@ describe('where it may listen', () => {
     [{ HOST: '0.0.0.0', MOLECULE_ENV: ' Development ' }, ['HOST']],
     [{ HOST: '0.0.0.0', MOLECULE_ENV: 'development', MOLECULE_ALLOW_OPEN: '1' }, ['HOST']],
     [{ MOLECULE_ENV: 'production' }, ['ADMIN_TOKEN', 'SECRETS_ENCRYPTION_KEY']],
-    [{ MOLECULE_ENV: 'production', HOST: '0.0.0.0', ADMIN_TOKEN: 'a', SECRETS_ENCRYPTION_KEY: 'b' }, []],
+    [{ MOLECULE_ENV: 'production', ADMIN_TOKEN: 'a', SECRETS_ENCRYPTION_KEY: 'short' }, ['SECRETS_ENCRYPTION_KEY']],
+    [{ MOLECULE_ENV: 'production', HOST: '0.0.0.0', ADMIN_TOKEN: 'a', SECRETS_ENCRYPTION_KEY: KEY }, []],
   ])('%j: %j', (env, missing) => expect(mistakes(env as unknown as Record<string, string>)).toEqual(missing));
 
   it('shows no secret', () => {

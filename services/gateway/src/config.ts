@@ -6,6 +6,7 @@
  */
 import { isIP } from 'node:net';
 import { configPieces, modeOf } from '@molecule/service';
+import { readEncryptionKey } from '@molecule/vault';
 import { z } from 'zod';
 
 const Fields = z.object({
@@ -24,6 +25,18 @@ const Fields = z.object({
   SECRETS_ENCRYPTION_KEY: z.string().optional(),
   /** Origins of pages that may call us, separated by commas. */
   CORS_ORIGINS: z.string().optional(),
+  /** Requests that one address may make in a minute. */
+  RATE_LIMIT: configPieces.lenientCount(600),
+  /** Production: how many different wrong credentials one address may show in a minute. */
+  AUTH_FAILURES_PER_MINUTE: configPieces.count(60),
+  /** The organisation whose platform this is; requests that were meant for another are not here. */
+  MOLECULE_ORG_ID: z.string().optional(),
+  /** Its name at the control plane, which vouches for sessions of its members. */
+  MOLECULE_ORG_SLUG: z.string().optional(),
+  /** A control plane: vouches for sessions, and answers `/cp/…`. */
+  CP_UPSTREAM_URL: configPieces.httpUrl.optional(),
+  /** A canvas: answers what nobody here does, and its pages are of our origin. */
+  CANVAS_PROXY_URL: configPieces.httpUrl.optional(),
   /** The directory of the generated reference documents; unset, those that come with Molecule. */
   REFERENCE_DIR: z.string().default(''),
   /** Where the services listen that do not run in this process; several URLs for several replicas. */
@@ -58,8 +71,8 @@ function openDoors(config: Fields): { name: keyof Fields; allowed: string }[] {
   }
   if (mode === 'production' && noAdmin)
     missing.push({ name: 'ADMIN_TOKEN', allowed: 'a secret, because MOLECULE_ENV is production' });
-  if (mode === 'production' && config.SECRETS_ENCRYPTION_KEY === undefined)
-    missing.push({ name: 'SECRETS_ENCRYPTION_KEY', allowed: 'a key, because MOLECULE_ENV is production' });
+  if (mode === 'production' && readEncryptionKey(config.SECRETS_ENCRYPTION_KEY).kind !== 'key')
+    missing.push({ name: 'SECRETS_ENCRYPTION_KEY', allowed: 'a key of 32 bytes in base64, because MOLECULE_ENV is production' });
   return missing;
 }
 

@@ -9,10 +9,17 @@ const PREFLIGHT_VARY = 'Origin, Access-Control-Request-Method, Access-Control-Re
 
 export class Cors {
   readonly #allowed: ReadonlySet<string>;
+  readonly #canvases: ReadonlySet<string>;
 
   /** `origins` is `CORS_ORIGINS`: comma-separated, and replaces the default; undefined keeps it. */
   constructor(origins: string | undefined) {
     this.#allowed = new Set(origins === undefined ? DEFAULT_ORIGINS : splitOrigins(origins));
+    this.#canvases = new Set([...DEFAULT_ORIGINS, ...this.#allowed]);
+  }
+
+  /** A page that cosmetic routes trust (spec 1 §4.4): the defaults count also where `CORS_ORIGINS` replaces them. */
+  isCanvas({ headers: { origin } }: Pick<IncomingMessage, 'headers'>): boolean {
+    return origin !== undefined && this.#canvases.has(origin);
   }
 
   /** The origin to allow, `null` when the rules do not apply, `false` when it is foreign. */
@@ -28,26 +35,26 @@ export class Cors {
     return origin === undefined || (host !== undefined && isOf(origin, host)) || this.#allowed.has(origin.toLowerCase());
   }
 
-  /** Answers what CORS alone decides, and says so by `true`; else the request goes on, with its headers set. */
-  answered(request: IncomingMessage, response: ServerResponse): boolean {
-    if (request.headers.origin === undefined) return false;
+  /** Answers what CORS alone decides, and says how; `null`: the request goes on, with its headers set. */
+  answer(request: IncomingMessage, response: ServerResponse): 'refused' | 'preflight' | null {
+    if (request.headers.origin === undefined) return null;
     const origin = this.judge(request);
-    if (origin === null) return false;
+    if (origin === null) return null;
     if (origin === false) {
       response.writeHead(403, { 'content-length': '0' }).end();
-      return true;
+      return 'refused';
     }
     response.setHeader('Access-Control-Allow-Origin', origin);
     response.setHeader('Access-Control-Allow-Credentials', 'true');
     if (request.method !== 'OPTIONS') {
       response.setHeader('Vary', 'Origin');
-      return false;
+      return null;
     }
     response.setHeader('Access-Control-Allow-Methods', METHODS);
     response.setHeader('Access-Control-Allow-Headers', HEADERS);
     response.setHeader('Vary', PREFLIGHT_VARY);
     response.writeHead(204).end();
-    return true;
+    return 'preflight';
   }
 }
 

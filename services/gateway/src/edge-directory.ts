@@ -4,16 +4,19 @@
  * token decides is decided (I9). It is sure of that again by itself.
  */
 import type { FactPlace } from '@molecule/bus';
-import type { DirectoryEntry } from '@molecule/contracts';
+import type { AccessEntry, DirectoryEntry } from '@molecule/contracts';
 import type { Directory, FactListener, TokenOwner } from '@molecule/directory';
 import type { TokenBook } from './principal.ts';
 
 export class EdgeDirectory implements TokenBook {
   #directory: Directory | undefined;
   #gap = false;
+  #wasAttached = false;
   readonly #opened = Promise.withResolvers<void>();
   readonly #listeners: FactListener[] = [];
+  readonly #onGap: (() => void)[] = [];
   readonly #onReread: (() => void)[] = [];
+  readonly #onAccessEnded: ((entry: AccessEntry) => void)[] = [];
 
   /** Resolves when the first directory is there. */
   get opened(): Promise<void> {
@@ -25,10 +28,16 @@ export class EdgeDirectory implements TokenBook {
     for (const listener of this.#listeners) directory.onFact(listener);
     directory.onGap(() => {
       this.#gap = true;
+      for (const listener of this.#onGap) listener();
     });
     for (const listener of this.#onReread) directory.onReread(listener);
+    directory.onAccessEnded((entry) => {
+      for (const listener of this.#onAccessEnded) listener(entry);
+    });
     this.#directory = directory;
     this.#gap = false;
+    if (this.#wasAttached) for (const listener of this.#onGap) listener();
+    this.#wasAttached = true;
     for (const listener of this.#onReread) listener();
     this.#opened.resolve();
   }
@@ -42,9 +51,19 @@ export class EdgeDirectory implements TokenBook {
     this.#listeners.push(listener);
   }
 
+  /** Called when facts were missed that no listener hears, also between two directories; before those that follow. */
+  onGap(listener: () => void): void {
+    this.#onGap.push(listener);
+  }
+
   /** Called when facts were missed and everything was read again, also by a new directory. To be said before one is attached. */
   onReread(listener: () => void): void {
     this.#onReread.push(listener);
+  }
+
+  /** Called when an org token or a session opens nothing any more, for whatever reason. To be said before a directory is attached. */
+  onAccessEnded(listener: (entry: AccessEntry) => void): void {
+    this.#onAccessEnded.push(listener);
   }
 
   get ready(): boolean {
@@ -82,6 +101,14 @@ export class EdgeDirectory implements TokenBook {
 
   workspaceOfToken(hash: string): TokenOwner | undefined {
     return this.#directory?.workspaceOfToken(hash);
+  }
+
+  accessOf(hash: string): AccessEntry | undefined {
+    return this.#directory?.accessOf(hash);
+  }
+
+  hasAccess(id: string): boolean {
+    return this.#directory?.hasAccess(id) ?? false;
   }
 
   liveTokens(workspaceId: string): number {

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { attachedContext, createListener, httpService, listen, serviceApp } from '@molecule/http';
 import { waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
-import { bearer, call, INTERNAL_KEY, it } from './testing/world.ts';
+import { bearer, call, INTERNAL_KEY, it, PRODUCTION } from './testing/world.ts';
 
 describe('who may see how things are', () => {
   it('everybody, until there is a token; then those who have one', async ({ world }) => {
@@ -55,7 +55,7 @@ describe('who may see how things are', () => {
   });
 
   it('in production figures too are the admin’s', async ({ world }) => {
-    const gateway = await world.gateway({ MOLECULE_ENV: 'production', ADMIN_TOKEN: 'root', SECRETS_ENCRYPTION_KEY: 'k' });
+    const gateway = await world.gateway(PRODUCTION);
     expect((await call(gateway, '/metrics')).status).toBe(401);
     expect((await call(gateway, '/metrics', { headers: bearer('root') })).status).toBe(200);
     expect((await call(gateway, '/health')).status).toBe(200);

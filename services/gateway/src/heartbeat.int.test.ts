@@ -5,7 +5,7 @@ import { type Beat, subjects } from '@molecule/contracts';
 import { removed, waitFor, withNats } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
 import { TokenRegistry } from './testing/registry.ts';
-import { bearer, call, type Gateway, it } from './testing/world.ts';
+import { bearer, call, type Gateway, it, PRODUCTION } from './testing/world.ts';
 
 const beat = (gateway: Gateway, body: unknown, headers: Record<string, string> = {}) =>
   call(gateway, '/registry/heartbeat', {
@@ -83,7 +83,7 @@ describe('a beat', () => {
   it('in production is taken from nobody without a token, also when the workspace has none', async ({ world }) => {
     const mine = await world.registry.enrol();
     const tokenless = await world.registry.enrol({ token: false });
-    const gateway = await world.gateway({ MOLECULE_ENV: 'production', ADMIN_TOKEN: 'root', SECRETS_ENCRYPTION_KEY: 'k' });
+    const gateway = await world.gateway(PRODUCTION);
     const missing = { status: 401, text: '{"error":"missing workspace auth token"}' };
     expect(await beat(gateway, { workspace_id: tokenless.id })).toMatchObject(missing);
     expect(await beat(gateway, { workspace_id: tokenless.id }, bearer(mine.token))).toMatchObject(missing);

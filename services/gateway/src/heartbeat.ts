@@ -9,13 +9,16 @@
  *       message (limits, "fewer, larger flushes"). `flush` sends them at once, for a request that must not overtake them.
  */
 import type { Buffer } from 'node:buffer';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DirectoryEntry, HeartbeatBody, platformUnavailable, Refusal } from '@molecule/contracts';
-import { BodyError, type Listener, parseBody, type RouteDoc, readBody } from '@molecule/http';
+import { BodyError, parseBody, type RouteDoc, readBody } from '@molecule/http';
 import { z } from 'zod';
+import type { Admission } from './limits/fixed-windows.ts';
+import { limitHeaders, setLimitHeaders } from './limits/rate-limit.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { judgeRegistryToken, type RegistryVerdict, type TokenBook } from './principal.ts';
-import { API_SECURITY_HEADERS } from './security-headers.ts';
+import type { Refused } from './reports/denials.ts';
+import { API_SECURITY_HEADERS, setSecurityHeaders } from './security-headers.ts';
 
 export const HEARTBEAT_PATH = '/registry/heartbeat';
 
@@ -35,21 +38,32 @@ const MAX_BYTES = 64 * 1024;
 const RETRY_AFTER = '2';
 
 export interface HeartbeatParts {
-  readonly directory: TokenBook & {
+  readonly directory: Pick<TokenBook, 'ready' | 'workspaceOfToken'> & {
     get(workspaceId: string): Pick<DirectoryEntry, 'workspaceId' | 'status'> | undefined;
     liveTokens(workspaceId: string): number;
   };
   readonly bus: { readonly connected: boolean };
   readonly beats: { publish(body: HeartbeatBody): void };
   readonly metrics: EdgeMetrics;
+  /** A token let a beat in. */
+  readonly opened: (tokenId: string) => void;
+  readonly denied: (refused: Refused) => void;
+  /** Why the one who shows this credential, which is not the workspace's, is not even told so. */
+  readonly guessed: (peer: string, request: IncomingMessage) => Refusal | null;
   /** Production: also a workspace that has no live token may not beat without one. */
   readonly everyoneNeedsToken: boolean;
   /** Answers what is neither 200 nor foreseen: a refusal or a defect. */
   readonly fail: (response: ServerResponse, error: unknown) => void;
 }
 
+/** Whom a beat came from, and what is left of that one's requests. */
+export interface Arrival {
+  readonly peer: string;
+  readonly admission: Admission | null;
+}
+
 export interface HeartbeatBridge {
-  readonly listener: Listener;
+  beat(request: IncomingMessage, response: ServerResponse, arrival: Arrival): void;
   /** Hands over to the bus what was accepted so far. */
   flush(): void;
 }
@@ -58,14 +72,27 @@ interface Accepted {
   /** `null`: there is nothing to publish (H3). */
   readonly beat: HeartbeatBody | null;
   readonly response: ServerResponse;
+  readonly admission: Admission | null;
   readonly started: number;
 }
 
-export function heartbeatBridge({ directory, bus, beats, metrics, everyoneNeedsToken, fail }: HeartbeatParts): HeartbeatBridge {
+/** Not this workspace's token. */
+class Denied extends Error {
+  readonly verdict: Exclude<RegistryVerdict, 'allowed'>;
+
+  constructor(verdict: Exclude<RegistryVerdict, 'allowed'>) {
+    super(`${verdict} workspace auth token`);
+    this.verdict = verdict;
+  }
+}
+
+export function heartbeatBridge(parts: HeartbeatParts): HeartbeatBridge {
+  const { directory, bus, beats, metrics, everyoneNeedsToken, opened, denied, guessed, fail } = parts;
+  const rules = { everyoneNeedsToken, opened };
   const ok = metrics.tally('POST', HEARTBEAT_PATH, 200);
   let accepted: Accepted[] = [];
 
-  /** The beat to publish, or `null` for none. @throws Refusal */
+  /** The beat to publish, or `null` for none. @throws Refusal, Denied */
   const judge = (raw: Buffer, authorization: string | undefined): HeartbeatBody | null => {
     const body = parseBody(HeartbeatBody, raw);
     if (!body.ok) throw invalidBody();
@@ -73,8 +100,8 @@ export function heartbeatBridge({ directory, bus, beats, metrics, everyoneNeedsT
     const id = body.value.workspace_id;
     const entry = directory.get(id) ?? directory.get(id.toLowerCase());
     if (entry === undefined || entry.status === 'removed') return null; // H3
-    const verdict = judgeRegistryToken(directory, entry.workspaceId, authorization, { everyoneNeedsToken });
-    if (verdict !== 'allowed') throw refusalOf(verdict);
+    const verdict = judgeRegistryToken(directory, entry.workspaceId, authorization, rules);
+    if (verdict !== 'allowed') throw new Denied(verdict);
     body.value.workspace_id = entry.workspaceId;
     return body.value;
   };
@@ -83,40 +110,55 @@ export function heartbeatBridge({ directory, bus, beats, metrics, everyoneNeedsT
     if (accepted.length === 0) return;
     const leaving = accepted;
     accepted = [];
-    for (const { beat, response, started } of leaving) {
+    for (const { beat, response, admission, started } of leaving) {
       try {
         if (beat !== null) beats.publish(beat); // H1
-        response.writeHead(200, OK_HEADERS as string[]).end(OK);
+        response.writeHead(200, OK_HEADERS.concat(limitHeaders(admission))).end(OK);
         ok.count((performance.now() - started) / 1000);
       } catch (error) {
-        refuse(response, error, started);
+        refuse(response, error, { admission, started });
       }
     }
   };
 
-  const refuse = (response: ServerResponse, error: unknown, started: number): void => {
+  const refuse = (
+    response: ServerResponse,
+    error: unknown,
+    { admission, started }: Pick<Accepted, 'admission' | 'started'>,
+  ): void => {
+    setLimitHeaders(response, admission);
+    setSecurityHeaders(response, HEARTBEAT_PATH);
     fail(response, error);
     metrics.answered('POST', HEARTBEAT_PATH, response.statusCode, (performance.now() - started) / 1000);
   };
 
-  const listener: Listener = (request, response) => {
-    const started = performance.now();
-    readBody(request, { maxBytes: MAX_BYTES })
-      .then((raw) => {
-        const beat = judge(raw, request.headers.authorization);
-        if (accepted.push({ beat, response, started }) === 1) setImmediate(flush); // H4
-      })
-      .catch((error: unknown) => {
-        if (!(error instanceof BodyError)) refuse(response, error, started);
-        else if (error.reason !== 'aborted') {
-          // What was not read is not waited for.
-          response.shouldKeepAlive = false;
-          refuse(response, invalidBody(), started);
-        }
-      });
+  /** What is said to somebody without the workspace's token. */
+  const denial = ({ verdict, message }: Denied, request: IncomingMessage, peer: string): Refusal => {
+    const lockedOut = verdict === 'invalid' ? guessed(peer, request) : null;
+    denied({ reason: lockedOut === null ? verdict : 'locked-out', method: 'POST', path: HEARTBEAT_PATH, peer });
+    return lockedOut ?? new Refusal('unauthenticated', message);
   };
 
-  return { listener, flush };
+  return {
+    beat(request, response, { peer, admission }) {
+      const started = performance.now();
+      readBody(request, { maxBytes: MAX_BYTES })
+        .then((raw) => {
+          const beat = judge(raw, request.headers.authorization);
+          if (accepted.push({ beat, response, admission, started }) === 1) setImmediate(flush); // H4
+        })
+        .catch((error: unknown) => {
+          if (error instanceof Denied) refuse(response, denial(error, request, peer), { admission, started });
+          else if (!(error instanceof BodyError)) refuse(response, error, { admission, started });
+          else if (error.reason !== 'aborted') {
+            // What was not read is not waited for.
+            response.shouldKeepAlive = false;
+            refuse(response, invalidBody(), { admission, started });
+          }
+        });
+    },
+    flush,
+  };
 }
 
 /** Text, not bytes: node then writes head and body in one piece. */
@@ -135,6 +177,3 @@ const unavailable = (): Refusal => {
   const { kind, message, body } = platformUnavailable();
   return new Refusal(kind, message, { body, headers: { 'Retry-After': RETRY_AFTER } });
 };
-
-const refusalOf = (verdict: Exclude<RegistryVerdict, 'allowed'>): Refusal =>
-  new Refusal('unauthenticated', `${verdict} workspace auth token`);

@@ -15,11 +15,15 @@ const health = (service: ServiceName, loops: ServiceHealth['loops'] = {}): Servi
   loops,
 });
 
-it('shows a loop by its name, and by its service too where names meet', () =>
+it('shows a loop that ticked by its name, and by its service too where names meet', () =>
   expect(
     mergedLiveness(
       [
-        health('registry', { relay: tick('2026-11-22T12:00:10.000Z'), 'hibernation-monitor': tick('2026-11-22T12:00:00.000Z') }),
+        health('gateway', { idle: { ...tick('2026-11-22T11:00:00.000Z'), ticked: false } }),
+        health('registry', {
+          relay: { ...tick('2026-11-22T12:00:10.000Z'), ticked: true },
+          'hibernation-monitor': tick('2026-11-22T12:00:00.000Z'),
+        }),
         health('scheduler', { relay: tick('2026-11-22T12:00:09.000Z'), scheduler: tick('2026-11-22T12:00:11.000Z') }),
       ],
       now,

@@ -32,7 +32,7 @@ export interface Tick {
  */
 export function mergedLiveness(health: readonly ServiceHealth[], now: Date): Record<string, Tick> {
   const all = health.flatMap(({ service, loops }) =>
-    Object.entries(loops).map(([loop, { lastTickAt }]) => ({ service, loop, lastTickAt })),
+    Object.entries(loops).flatMap(([loop, { lastTickAt, ticked }]) => (ticked === false ? [] : [{ service, loop, lastTickAt }])),
   );
   const uses = Map.groupBy(all, ({ loop }) => loop);
   return Object.fromEntries(

@@ -3,6 +3,7 @@
  *
  * A request touches one object that was found by its route; labels are put together only when somebody reads the metrics.
  */
+import type { DenialReason } from '@molecule/contracts';
 import { type Basics, Counter, Gauge } from '@molecule/service';
 
 interface Tally {
@@ -18,9 +19,12 @@ export class EdgeMetrics {
   readonly #tallies = new Map<string, Map<string, Tally>>();
   sockets: () => number = () => 0;
   eventStreams: () => number = () => 0;
+  /** Clients that came back, by whether they were told all that they had missed. */
+  replays: () => Readonly<Record<'replayed' | 'gap', number>> = () => ({ replayed: 0, gap: 0 });
   /** Events that were not written, by the wire of who should have had them. */
   readonly dropped = { websocket: 0, sse: 0 };
   liveHeld: () => number = () => 0;
+  denials: () => ReadonlyMap<DenialReason, number> = () => new Map();
 
   /** Counts a request that was answered. `path` is the route's pattern, or `unmatched`. */
   answered(method: string, path: string, status: number, seconds: number): void {
@@ -82,6 +86,28 @@ export class EdgeMetrics {
     const slow = 'Events that were not sent to a client because it reads too slowly.';
     this.#counter(registry, 'molecule_websocket_dropped_total', slow, () => this.dropped.websocket);
     this.#counter(registry, 'molecule_sse_dropped_total', slow, () => this.dropped.sse);
+    const replays = () => this.replays();
+    new Counter({
+      name: 'molecule_replays_total',
+      help: 'Clients that came back with the place they had got to, by whether they were told all that they had missed.',
+      labelNames: ['outcome'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [outcome, count] of Object.entries(replays())) this.inc({ outcome }, count);
+      },
+    });
+    const denials = () => this.denials();
+    new Counter({
+      name: 'molecule_auth_denials_total',
+      help: 'Requests that were not let in, by reason.',
+      labelNames: ['reason'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [reason, count] of denials()) this.inc({ reason }, count);
+      },
+    });
   }
 
   #counter(registry: Basics['metrics'], name: string, help: string, read: () => number): void {

@@ -61,6 +61,8 @@ export const OWNERS = [
   ['/admin/memories/*', 'registry'],
   ['/instructions/*', 'registry'],
   ['/org/tokens/*', 'registry'],
+  ['/session', 'registry'],
+  ['/admin/access', 'registry'],
   ['/events/*', 'registry'],
   ['/approvals/*', 'registry'],
   ['/canvas/viewport', 'registry'],

@@ -5,10 +5,12 @@ import {
   type Bus,
   ensureStreams,
   exposeBusCounts,
+  factsExtent,
   followLive,
   listParked,
   openBus,
   RequestServer,
+  readFacts,
   redriveParked,
 } from '@molecule/bus';
 import { ask as asks, type ServiceHealth, type ServiceName } from '@molecule/contracts';
@@ -19,24 +21,34 @@ import {
   httpService,
   type Listener,
   listen,
+  ReverseProxy,
   type RunningService,
   sendError,
   Upstream,
 } from '@molecule/http';
-import { type Basics, evaluateHealth, modeOf, type Scope, sleep, startOpsServer } from '@molecule/service';
+import { type Basics, evaluateHealth, type Log, modeOf, type Scope, sleep, startOpsServer } from '@molecule/service';
 import type { Config } from './config.ts';
+import { ControlPlaneProxy } from './control-plane/proxy.ts';
+import { ControlPlaneSessions } from './control-plane/sessions.ts';
 import { Cors } from './cors.ts';
-import { createEdge, type Forward } from './edge.ts';
+import { createEdge, type EdgeParts, type Forward } from './edge.ts';
 import { EdgeDirectory } from './edge-directory.ts';
 import { HEARTBEAT_PATH, heartbeatBridge, heartbeatDoc } from './heartbeat.ts';
+import { Lockout } from './limits/lockout.ts';
+import { rateLimits } from './limits/rate-limit.ts';
 import { EdgeMetrics } from './metrics.ts';
-import { Principals } from './principal.ts';
+import { bearerOf, Principals } from './principal.ts';
 import { readReference } from './reference/documents.ts';
+import { DENIALS_EVERY_MS, Denials, tellDenials } from './reports/denials.ts';
+import { TOKEN_USES_EVERY_MS, TokenUses, tellTokenUses } from './reports/token-uses.ts';
 import { gatewayRoutes } from './routes.ts';
+import { registerRuntime } from './runtime-metrics.ts';
+import { TenantGuard } from './tenant-guard.ts';
 import { isSocketRequest, SocketDoor } from './ws/door.ts';
 import { EventStreams } from './ws/event-stream.ts';
 import { Fanout } from './ws/fanout.ts';
 import { LiveGate } from './ws/live-gate.ts';
+import { Replayer } from './ws/replay.ts';
 import { judgeConnections, showFact, Teller } from './ws/stream.ts';
 
 /** The services that run in this process: their requests are handed over, not sent. */
@@ -71,16 +83,38 @@ export async function createGateway(
   const edgeMetrics = new EdgeMetrics();
   edgeMetrics.registerIn(metrics);
 
+  await scope.open(
+    () => registerRuntime(metrics),
+    (stop) => stop(),
+  );
+
+  const production = mode === 'production';
+  const nowMs = () => clock.monotonicMs();
   const directory = new EdgeDirectory();
+  const cors = new Cors(config.CORS_ORIGINS);
+  const controlPlane = await openControlPlane(config, { log, nowMs }, scope);
+  const canvas = await openCanvas(config, log, scope);
   const principals = new Principals({
     tokens: directory,
     adminToken: config.ADMIN_TOKEN,
-    development: mode === 'development',
+    mode,
+    cors,
+    canvasProxied: canvas !== null,
+    controlPlane: controlPlane.sessions,
   });
-  const nowMs = () => clock.monotonicMs();
+  const limits = rateLimits({ perMinute: config.RATE_LIMIT, devOpen: principals.devOpen, nowMs });
+  const lockout = production ? new Lockout({ perMinute: config.AUTH_FAILURES_PER_MINUTE, nowMs }) : null;
+  const tenantGuard =
+    config.MOLECULE_ORG_ID === undefined
+      ? null
+      : new TenantGuard({ orgId: config.MOLECULE_ORG_ID, canvasProxied: canvas !== null });
+  const denials = new Denials({ gateway: instance, clock });
+  edgeMetrics.denials = () => denials.totals;
+  const tokenUses = new TokenUses();
   const fanout = new Fanout({
     canCommunicate: (caller, target) => directory.canCommunicate(caller, target),
     nowMs,
+    now: () => clock.now(),
     onDrop: (wire) => void edgeMetrics.dropped[wire]++,
   });
   const teller = new Teller(fanout);
@@ -90,14 +124,28 @@ export async function createGateway(
   );
   edgeMetrics.liveHeld = () => gate.held;
   directory.onFact(showFact({ teller, gate, fanout, rights: directory }));
+  directory.onGap(() => teller.missed(directory.place));
   directory.onReread(() => {
     teller.beginsBehind(directory.place);
     judgeConnections(fanout, directory);
   });
+  const replayer = new Replayer({
+    place: () => directory.place,
+    extent: () => factsExtent(bus),
+    read: (from) => readFacts(bus, from),
+    fanout,
+    log,
+  });
+  edgeMetrics.replays = () => replayer.outcomes;
+  directory.onAccessEnded(({ id }) =>
+    judgeConnections(fanout, directory, (credential) => credential.kind === 'access' && credential.id === id),
+  );
   await scope.open(
     () => followLive(bus, { log, wanted: () => fanout.isHeard, onEvent: (event) => gate.hear(event) }),
     (open) => open.stop(),
   );
+  loops.every('token-use-reports', TOKEN_USES_EVERY_MS, tellTokenUses(bus, tokenUses, clock));
+  loops.every('denial-reports', DENIALS_EVERY_MS, tellDenials(bus, denials));
   await scope.open(
     () => loops.supervise('directory', DIRECTORY_PULSE_MS, keepDirectory(bus, directory, basics)),
     () => loops.stop(),
@@ -112,7 +160,13 @@ export async function createGateway(
     bus,
     beats,
     metrics: edgeMetrics,
-    everyoneNeedsToken: mode === 'production',
+    opened: (tokenId) => tokenUses.opened(tokenId),
+    denied: (refused) => denials.add(refused),
+    guessed: (peer, request) => {
+      const identity = principals.identify(bearerOf(request.headers.authorization));
+      return lockout?.judge(peer, { identity, session: null, invalidSession: false }, request) ?? null;
+    },
+    everyoneNeedsToken: production,
     fail: (response, error) => sendError(response, error, log),
   });
 
@@ -131,9 +185,9 @@ export async function createGateway(
     parked: () => listParked(bus, { limit: 100 }),
     redrive: (sequence) => redriveParked(bus, { sequence }),
     reference: readReference(config.REFERENCE_DIR, log),
-    production: mode === 'production',
+    production,
   });
-  const streams = new EventStreams({ fanout, resolve: (id) => directory.resolve(id), log });
+  const streams = new EventStreams({ fanout, replayer, resolve: (id) => directory.resolve(id), log });
   edgeMetrics.eventStreams = () => streams.size;
   const http = httpService(app, [
     {
@@ -142,19 +196,25 @@ export async function createGateway(
       path: HEARTBEAT_PATH,
       authClass: 'registryToken',
       doc: heartbeatDoc,
-      handle: bridge.listener,
+      handle: (request, response, { context: { peer } }) => bridge.beat(request, response, { peer, admission: null }),
     },
     streams.route,
   ]);
   const own = createListener(http, { log, internalKey: config.MOLECULE_INTERNAL_KEY });
 
-  const cors = new Cors(config.CORS_ORIGINS);
   const listener = createEdge({
     cors,
+    limits,
+    lockout,
+    tenantGuard,
     principals,
     metrics: edgeMetrics,
-    heartbeat: bridge.listener,
+    denials,
+    tokenUses,
+    heartbeat: bridge.beat,
     forward: await openForwards(config, { ...local, gateway: own }, basics, scope),
+    controlPlane: controlPlane.proxy,
+    canvas,
     mark: () => {
       bridge.flush();
       return beats.mark();
@@ -174,11 +234,18 @@ export async function createGateway(
 
   const door = new SocketDoor({
     cors,
+    limits,
+    tenantGuard,
+    lockout,
     principals,
+    metrics: edgeMetrics,
+    denials,
+    tokenUses,
     directory,
     fanout,
-    canvasRefusal: (principal) => (mode === 'production' ? adminRefusal(principal) : null),
-    everyoneNeedsToken: mode === 'production',
+    replayer,
+    canvasRefusal: (principal) => (production ? adminRefusal(principal) : null),
+    everyoneNeedsToken: production,
     log,
   });
   edgeMetrics.sockets = () => door.size;
@@ -219,6 +286,40 @@ const keepDirectory =
     edge.detach();
     await directory.stop();
   };
+
+/** What a control plane does for us, where there is one (spec 1 §4.10). */
+async function openControlPlane(
+  { CP_UPSTREAM_URL: upstream, MOLECULE_ORG_SLUG: slug }: Config,
+  { log, nowMs }: { readonly log: Log; readonly nowMs: () => number },
+  scope: Scope,
+): Promise<{ readonly sessions: ControlPlaneSessions | null; readonly proxy: ControlPlaneProxy | null }> {
+  if (upstream === undefined) return { sessions: null, proxy: null };
+  const proxy = await scope.open(
+    () => new ControlPlaneProxy(upstream, log),
+    (open) => open.close(),
+  );
+  if (slug === undefined) return { sessions: null, proxy };
+  const sessions = await scope.open(
+    () => new ControlPlaneSessions({ upstream, slug, nowMs, log }),
+    (open) => open.close(),
+  );
+  return { sessions, proxy };
+}
+
+/** Spec 1 §4.11: what nobody here answers is the canvas's; it gets no credentials. */
+async function openCanvas({ CANVAS_PROXY_URL: url }: Config, log: Log, scope: Scope): Promise<EdgeParts['canvas']> {
+  if (url === undefined) return null;
+  const proxy = await scope.open(
+    () =>
+      new ReverseProxy(url, {
+        unavailable: 'canvas unavailable',
+        header: (name, value) => (name === 'authorization' || name === 'cookie' ? undefined : value),
+        log,
+      }),
+    (open) => open.close(),
+  );
+  return (request, response) => void proxy.forward(request, response, request.url ?? '/');
+}
 
 /** For each service the way to it: a call in this process, or a hop to where the configuration says it is. */
 async function openForwards(

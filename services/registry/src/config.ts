@@ -20,6 +20,8 @@ export const Config = z.object({
   MOLECULE_ORG_ID: z.string().default(''),
   /** Where agents reach the platform from outside; else what the request says. */
   EXTERNAL_PLATFORM_URL: z.string().optional(),
+  /** How long a canvas session stays open, in hours. */
+  SESSION_HOURS: configPieces.hours(12),
   /** A workspace that has been silent for this long no longer counts as having declared anything, in seconds. */
   LIVENESS_LEASE_SECONDS: configPieces.seconds(180),
   /** Where the a2a-proxy answers: restarted agents are told of their restart through it. */

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { BeatPublisher, type Bus, RequestServer } from '@molecule/bus';
 import { type AnyFact, ask, HeartbeatBody, type Identity, type RequestContext, subjects } from '@molecule/contracts';
+import { Directory } from '@molecule/directory';
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
 import { type Clock, createBasics, Scope, systemClock } from '@molecule/service';
 import { recordedFact, signedRequest, type it as withServers } from '@molecule/testkit';
@@ -19,6 +20,7 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: what a route answered, looked at by tests
   readonly body: any;
   readonly text: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 export interface Call {
@@ -62,7 +64,7 @@ export class Registry {
       headers,
       body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
     });
-    return { status, text, body: `${answered['content-type']}`.includes('json') ? JSON.parse(text) : null };
+    return { status, text, headers: answered, body: `${answered['content-type']}`.includes('json') ? JSON.parse(text) : null };
   }
 
   /** Creates a workspace and answers its id. */
@@ -136,6 +138,7 @@ export class Others {
   /** Waited for before a stop is answered. */
   beforeStop: (workspaceId: string) => Promise<unknown> = async () => undefined;
   stop: (workspaceId: string) => 'stopped' | 'not-found' | 'failed' = () => 'stopped';
+  lastOutboundAt: string | null = null;
   readonly #servers: RequestServer[];
 
   constructor(bus: Bus, log: NonNullable<Log>) {
@@ -160,7 +163,7 @@ export class Others {
       this.asked++;
       if (this.openCalls === undefined) throw new Error('the proxy does not say, as it was told to');
       this.openSeen ||= this.openCalls > 0;
-      return { openCalls: this.openCalls, lastOutboundAt: null };
+      return { openCalls: this.openCalls, lastOutboundAt: this.lastOutboundAt };
     });
     this.#servers = [provisioner, scheduler, proxy];
   }
@@ -169,6 +172,10 @@ export class Others {
     await Promise.all(this.#servers.map((server) => server.drain()));
   }
 }
+
+/** What a gateway knows of tokens and sessions. The one that opened it stops it. */
+export const aDirectory = (bus: Bus, log: NonNullable<Log>, signal: AbortSignal): Promise<Directory> =>
+  Directory.open(bus, { service: 'gateway', instance: randomUUID(), log, clock: systemClock, signal });
 
 /** A gateway that accepts beats. */
 export const aGateway = (bus: Bus, name = 'gateway-test') => new BeatPublisher(bus, { gateway: name, clock: systemClock });

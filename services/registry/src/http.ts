@@ -28,13 +28,25 @@ export const discovery = (
   defineAuth('discovery', async ({ principal }, c) => {
     const id = boundTo(c);
     if (id instanceof Refusal) return id;
-    const { identity, devOpen, tokensKnown } = principal;
-    if (identity.kind === 'service' || devOpen) return null;
-    if (mode !== 'production' && (await countLiveTokens(ledger.db, id)) === 0) return null;
-    if (!tokensKnown) return platformUnavailable();
-    if (identity.kind === 'anonymous') return problem.missingWorkspaceToken();
-    return identity.kind === 'workspace' && identity.workspaceId === id.toLowerCase() ? null : problem.invalidWorkspaceToken();
+    const openByState = mode !== 'production' && principal.tokensKnown && (await countLiveTokens(ledger.db, id)) === 0;
+    return discoveryRefusal(principal, { id, openByState });
   });
+
+/**
+ * §4.4 in its order, for the workspace `id`; `openByState`: it has no live token, and that opens it. Where the spec lets a failed
+ * look-up pass, we do not (README choice 11).
+ */
+export function discoveryRefusal(
+  { identity, session, invalidSession, devOpen, tokensKnown }: Principal,
+  { id, openByState }: { readonly id: string; readonly openByState: boolean },
+): Refusal | null {
+  if (identity.kind === 'service') return null;
+  if (!tokensKnown) return platformUnavailable();
+  if (openByState || devOpen || session !== null) return null;
+  if (invalidSession) return problem.invalidSession();
+  if (identity.kind === 'anonymous') return problem.missingWorkspaceToken();
+  return identity.kind === 'workspace' && identity.workspaceId === id.toLowerCase() ? null : problem.invalidWorkspaceToken();
+}
 
 /** `GET /workspaces/:id` is open to anybody, but in production to nobody without a credential for it (design §7). */
 export const publicUnlessProduction = (mode: Parts['mode']) =>
@@ -44,13 +56,14 @@ export const publicUnlessProduction = (mode: Parts['mode']) =>
 
 /** `POST /registry/check-access` is open to anybody, but in production to nobody without a credential of the platform's. */
 export const knownInProduction = (mode: Parts['mode']) =>
-  mode === 'production'
-    ? defineAuth('none', ({ principal: { identity, tokensKnown } }) => {
-        if (identity.kind === 'service' || identity.kind === 'admin') return null;
-        if (identity.kind !== 'anonymous' && !tokensKnown) return platformUnavailable();
-        return identity.kind === 'workspace' || identity.kind === 'org' ? null : problem.missingWorkspaceToken();
-      })
-    : auth.none;
+  mode === 'production' ? defineAuth('none', ({ principal }) => strangerRefusal(principal)) : auth.none;
+
+export function strangerRefusal({ identity, session, invalidSession, tokensKnown }: Principal): Refusal | null {
+  if (identity.kind === 'service' || identity.kind === 'admin') return null;
+  const shown = identity.kind !== 'anonymous' || session !== null || invalidSession;
+  if (shown && !tokensKnown) return platformUnavailable();
+  return identity.kind === 'workspace' || identity.kind === 'org' || session !== null ? null : problem.missingWorkspaceToken();
+}
 
 /** The `:id` of the routes that check it (§0). Throws their 400. */
 export function workspaceIdOf(c: Context<WithContext>): WorkspaceId {

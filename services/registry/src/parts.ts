@@ -7,6 +7,7 @@ import type { Clock, Log, Mode } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Fleet } from './workspace/fleet.ts';
+import type { LastOutbound } from './workspace/last-outbound.ts';
 import type { Lists } from './workspace/lists.ts';
 import type { Mint } from './workspace/minting.ts';
 import type { Past } from './workspace/past.ts';
@@ -21,6 +22,7 @@ export interface Parts {
   readonly fleet: Fleet;
   readonly lists: Lists;
   readonly past: Past;
+  readonly lastOutbound: LastOutbound;
   readonly barrier: Barrier;
   readonly guard: NetGuard;
   readonly mint: Mint;
@@ -30,5 +32,8 @@ export interface Parts {
   readonly newId: () => string;
   readonly log: Log;
   readonly mode: Mode;
-  readonly settings: Pick<Config, 'ADMIN_TOKEN' | 'MOLECULE_ENV' | 'MOLECULE_ENABLE_TEST_TOKENS' | 'EXTERNAL_PLATFORM_URL'>;
+  readonly settings: Pick<
+    Config,
+    'ADMIN_TOKEN' | 'MOLECULE_ENV' | 'MOLECULE_ENABLE_TEST_TOKENS' | 'EXTERNAL_PLATFORM_URL' | 'SESSION_HOURS'
+  >;
 }

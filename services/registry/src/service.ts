@@ -1,14 +1,19 @@
 /** The registry, opened from the bottom up: what comes later may use what came before, and is closed before it. */
 import { fileURLToPath } from 'node:url';
-import { BeatFeed, followFacts, LivePublisher } from '@molecule/bus';
+import { ask, BeatFeed, type Bus, followFacts, LivePublisher } from '@molecule/bus';
 import { openChassis } from '@molecule/chassis';
+import { ask as asks } from '@molecule/contracts';
 import { Barrier } from '@molecule/directory';
 import { type Ledger, whileLeading } from '@molecule/event-store';
 import { httpService, type RunningService, ServiceClient, type ServiceClientOptions, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
 import { access, denial } from './access/aggregate.ts';
+import { keepAccess } from './access/keeping.ts';
+import { accessLogRoutes } from './access/log-routes.ts';
+import { orgTokenRoutes } from './access/org-token-routes.ts';
 import { serveAccessRequests } from './access/requests.ts';
+import { sessionRoutes } from './access/session-routes.ts';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
@@ -19,6 +24,7 @@ import { eventRoutes } from './workspace/event-routes.ts';
 import { Fleet } from './workspace/fleet.ts';
 import { Hibernations } from './workspace/hibernation.ts';
 import { IdleMonitor } from './workspace/idle.ts';
+import { LastOutbound, type LastOutboundParts } from './workspace/last-outbound.ts';
 import { lifecycleRoutes } from './workspace/lifecycle-routes.ts';
 import { Lists } from './workspace/lists.ts';
 import { minting } from './workspace/minting.ts';
@@ -32,6 +38,7 @@ import { RestartContexts } from './workspace/restart-contexts.ts';
 import { restartSources } from './workspace/restart-source.ts';
 import { workspaceRoutes } from './workspace/routes.ts';
 import { WorkspaceStore } from './workspace/store.ts';
+import { testTokenRoutes } from './workspace/test-token-routes.ts';
 import { tokenRoutes } from './workspace/token-routes.ts';
 import { saveVitals } from './workspace/vitals.ts';
 
@@ -45,6 +52,20 @@ const REREAD_EVERY_MS = 600_000;
 const HIBERNATIONS_EVERY_MS = 2_000;
 /** Spec 1 §2.5. */
 const IDLE_EVERY_MS = 120_000;
+
+const ROUTES = [
+  workspaceRoutes,
+  lifecycleRoutes,
+  dataRoutes,
+  recordRoutes,
+  agentRoutes,
+  eventRoutes,
+  tokenRoutes,
+  testTokenRoutes,
+  orgTokenRoutes,
+  sessionRoutes,
+  accessLogRoutes,
+] as const;
 
 export interface RegistryOptions {
   /** In one process with the a2a-proxy: where it answers, once it does. */
@@ -120,6 +141,7 @@ export async function createRegistry(
   const mint = minting({ clock, newId });
   const mode = modeOf(config.MOLECULE_ENV);
   const lists = new Lists({ db: ledger.db, vitalsOf: (id) => fleet.vitals(id) });
+  const lastOutbound = new LastOutbound({ ask: askingProxy(bus), clock, log });
   const a2aProxy = await scope.open(
     () => new LateClient(a2aProxyUrls, { internalKey: config.MOLECULE_INTERNAL_KEY, service: 'registry', log }),
     (open) => open.close(),
@@ -145,6 +167,7 @@ export async function createRegistry(
     fleet,
     lists,
     past: new Past(ledger),
+    lastOutbound,
     barrier,
     guard,
     mint,
@@ -173,12 +196,20 @@ export async function createRegistry(
 
   serveWorkspaceRequests(requests, parts);
   serveAccessRequests(requests, parts);
+  await keepAccess(parts, { scope, loops });
   chassis.hear(HEARD, react(parts));
   const app = serviceApp(log);
-  for (const routes of [workspaceRoutes, lifecycleRoutes, dataRoutes, recordRoutes, agentRoutes, eventRoutes, tokenRoutes])
-    app.route('/', routes(parts));
+  for (const routes of ROUTES) app.route('/', routes(parts));
   return chassis.serve(httpService(app), { beats });
 }
+
+/** A public route waits for the answer: not for long. */
+const TRAFFIC_TIMEOUT_MS = 300;
+
+const askingProxy =
+  (bus: Bus): LastOutboundParts['ask'] =>
+  async (workspaceId) =>
+    (await ask(bus, asks['a2a-proxy'].traffic, { workspaceId }, { timeoutMs: TRAFFIC_TIMEOUT_MS })).lastOutboundAt;
 
 /** One replica at a time speaks of beats and writes them down. Answers the way to leave. */
 function leadWhileOpen(ledger: Ledger<Tables>, pulse: Pulse, log: Log): () => Promise<void> {

@@ -2,7 +2,8 @@
  * `molecule events [--follow]`: what happened, oldest first; then what happens, as the canvas hears it.
  *
  *   V1. While following, the socket is opened before the log is read, and both are shown once: nothing falls between them.
- *   V2. A connection that is lost is made again, later each time, and the log is read again for what was missed.
+ *   V2. A connection that is lost is made again, later each time, with the place that was reached: what was missed is told first.
+ *       Where the platform cannot tell all of it, it says so, so do we, and the log is read again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
@@ -23,8 +24,18 @@ const LogEntry = z.object({
 });
 
 /** A frame of `/ws`. */
-export const Frame = z.object({ event: z.string(), workspace_id: z.string(), timestamp: z.string(), payload: z.unknown() });
+export const Frame = z.object({
+  event: z.string(),
+  workspace_id: z.string(),
+  timestamp: z.string(),
+  payload: z.unknown(),
+  /** Where it stands, to come back with. */
+  seq: z.string().optional(),
+});
 export type Frame = z.infer<typeof Frame>;
+
+/** Some of what was missed cannot be told. */
+const Gap = z.object({ event: z.literal('GAP'), payload: z.object({ reason: z.string() }) });
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
@@ -63,13 +74,26 @@ async function readLog(api: Api, workspace: string | undefined): Promise<Frame[]
 async function follow(api: Api, printer: Printer, terminal: Terminal, workspace: string | undefined): Promise<void> {
   const { signal } = terminal;
   let connectedOnce = false;
+  let reached: string | undefined;
+  const catchUp = async () => {
+    for (const frame of await readLog(api, workspace)) printer.print(frame);
+  };
   for (let attempt = 0; !signal.aborted; attempt++) {
     try {
-      await listen(api, printer, signal, async () => {
-        for (const frame of await readLog(api, workspace)) printer.print(frame);
-        if (connectedOnce) terminal.note('connected again');
-        connectedOnce = true;
-        attempt = 0;
+      await listen(api, signal, reached, {
+        onOpen: async () => {
+          if (reached === undefined) await catchUp();
+          if (connectedOnce) terminal.note('connected again');
+          connectedOnce = true;
+          attempt = 0;
+        },
+        onFrame: async (frame) => {
+          if (frame.seq) reached = frame.seq;
+          const gap = Gap.safeParse(frame);
+          if (!gap.success) return printer.print(frame);
+          terminal.note(`events were missed (${gap.data.payload.reason}); reading the log`);
+          await catchUp();
+        },
       });
       if (!signal.aborted) terminal.note('the connection was closed; trying again');
     } catch (error) {
@@ -82,29 +106,32 @@ async function follow(api: Api, printer: Printer, terminal: Terminal, workspace:
   }
 }
 
-/** Resolves when the socket has closed. `onOpen` runs once it is open; frames wait for it (V1). */
-function listen(api: Api, printer: Printer, signal: AbortSignal, onOpen: () => Promise<void>): Promise<void> {
+interface Listening {
+  /** Frames wait until it is done (V1); so they do behind a gap. */
+  onOpen(): Promise<void>;
+  onFrame(frame: Frame): void | Promise<void>;
+}
+
+/** Resolves when the socket has closed. */
+function listen(api: Api, signal: AbortSignal, since: string | undefined, { onOpen, onFrame }: Listening): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(api.socketUrl, { headers: api.headers, handshakeTimeout: 10_000 });
-    const waiting: Frame[] = [];
-    let caughtUp = false;
+    const url = since === undefined ? api.socketUrl : `${api.socketUrl}?since=${encodeURIComponent(since)}`;
+    const socket = new WebSocket(url, { headers: api.headers, handshakeTimeout: 10_000 });
     const stop = () => socket.terminate();
     const fail = (error: unknown) => {
       reject(error);
       stop();
     };
+    /** What came is handled in order, one after the other. */
+    let handled = Promise.resolve();
+    const then = (handle: () => void | Promise<void>) => {
+      handled = handled.then(handle).catch(fail);
+    };
     signal.addEventListener('abort', stop, { once: true });
-    socket.on('open', () => {
-      onOpen().then(() => {
-        caughtUp = true;
-        for (const frame of waiting.splice(0)) printer.print(frame);
-      }, fail);
-    });
+    socket.on('open', () => then(onOpen));
     socket.on('message', (data) => {
       const frame = Frame.safeParse(parse(String(data)));
-      if (!frame.success) return;
-      if (caughtUp) printer.print(frame.data);
-      else waiting.push(frame.data);
+      if (frame.success) then(() => onFrame(frame.data));
     });
     socket.on('unexpected-response', (request, response) => {
       request.destroy();
@@ -120,7 +147,7 @@ function listen(api: Api, printer: Printer, signal: AbortSignal, onOpen: () => P
     });
     socket.on('close', () => {
       signal.removeEventListener('abort', stop);
-      resolve();
+      void handled.then(resolve);
     });
   });
 }

@@ -5,6 +5,7 @@ import type { WorkspaceFact, WorkspaceId } from '@molecule/contracts';
 import { applyFact } from '@molecule/directory';
 import type { Log } from '@molecule/service';
 import { StandInRegistry } from '@molecule/testkit';
+import { SESSION_COOKIE } from '../cookies.ts';
 import { tokenHash } from '../principal.ts';
 
 export class TokenRegistry extends StandInRegistry {
@@ -23,6 +24,18 @@ export class TokenRegistry extends StandInRegistry {
     const token = randomBytes(32).toString('base64url');
     await this.issueToken(workspaceId, tokenHash(token));
     return token;
+  }
+
+  /** An org token; what its holder has of it, and its id. */
+  async orgToken() {
+    const token = randomBytes(32).toString('base64url');
+    return { token, id: await this.issueOrgToken({ hash: tokenHash(token) }) };
+  }
+
+  /** A canvas session; its cookie, and its id. */
+  async session() {
+    const token = randomBytes(32).toString('base64url');
+    return { cookie: `${SESSION_COOKIE}=${token}`, id: await this.openSession({ hash: tokenHash(token) }) };
   }
 }
 

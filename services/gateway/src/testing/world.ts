@@ -2,13 +2,20 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { RunningService } from '@molecule/http';
-import { createBasics, type Log, readConfig, Scope } from '@molecule/service';
+import { type Clock, createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
 import { it as base } from '@molecule/testkit';
 import { Config } from '../config.ts';
 import { createGateway, type LocalListeners } from '../service.ts';
 import { TokenRegistry } from './registry.ts';
 
 export const INTERNAL_KEY = 'a key that only our services know';
+
+/** What production does not start without. */
+export const PRODUCTION = {
+  MOLECULE_ENV: 'production',
+  ADMIN_TOKEN: 'root',
+  SECRETS_ENCRYPTION_KEY: Buffer.alloc(32, 'k').toString('base64'),
+} as const;
 
 export type Env = Readonly<Record<string, string>>;
 
@@ -32,12 +39,14 @@ export class World {
   }
 
   /** Starts a gateway; what is not set has its default. */
-  async gateway(env: Env = {}, local: LocalListeners = {}): Promise<Gateway> {
+  async gateway(env: Env = {}, local: LocalListeners = {}, { clock = systemClock }: { clock?: Clock } = {}): Promise<Gateway> {
     const config = readConfig(Config, {
       MOLECULE_INTERNAL_KEY: INTERNAL_KEY,
       NATS_URL: this.#natsUrl,
       PORT: '0',
       OPS_PORT: '0',
+      // A test that waits asks more often than anybody may.
+      RATE_LIMIT: '1000000',
       // Nobody listens there.
       ...Object.fromEntries(
         ['REGISTRY', 'A2A_PROXY', 'SCHEDULER', 'PROVISIONER', 'SWEEPER'].map((name) => [`${name}_URL`, NOBODY]),
@@ -49,7 +58,9 @@ export class World {
       () => scope,
       (opened) => opened.close(),
     );
-    const service = await createGateway(config, createBasics('gateway', { level: 'info', log: this.#log }), scope, { local });
+    const service = await createGateway(config, createBasics('gateway', { level: 'info', log: this.#log, clock }), scope, {
+      local,
+    });
     return { url: `http://127.0.0.1:${service.port}`, port: service.port, service, close: () => scope.close() };
   }
 

@@ -9,6 +9,7 @@ const otherId = TokenId.parse('00000000-0000-4000-8000-000000000002');
 const held: Credential = { kind: 'workspace-token', workspaceId: 'w', tokenId };
 const tokenless: Credential = { kind: 'tokenless', workspaceId: 'w' };
 const unjudgeable: Credential = { kind: 'unjudgeable' };
+const access: Credential = { kind: 'access', id: tokenId };
 
 type Shown = Pick<DirectoryEntry, 'status' | 'tokens'>;
 const entry = (status: Shown['status'], ...ids: TokenId[]): Shown => ({
@@ -28,11 +29,17 @@ describe('a right', () => {
     ['the workspace without a token is not known', tokenless, undefined, false],
     ['nothing had to be shown', LASTING, entry('removed'), false],
     ['it cannot be judged again', unjudgeable, entry('online'), true],
-  ] as const)('when %s', (_, credential, shown, over) => expect(isOver(credential, { get: () => shown })).toBe(over));
+  ] as const)('when %s', (_, credential, shown, over) =>
+    expect(isOver(credential, { get: () => shown, hasAccess: () => false })).toBe(over),
+  );
+
+  it.each([true, false])('of an org token or a session lasts as long as that opens doors: %s', (opens) =>
+    expect(isOver(access, { get: () => undefined, hasAccess: (id) => opens && id === tokenId })).toBe(!opens),
+  );
 
   it('is looked at again for what concerns it', () => {
     const concerned = (credential: Credential) => ['w', 'other', PLATFORM].filter((id) => isConcerned(credential, id));
-    expect([held, tokenless, LASTING, unjudgeable].map(concerned)).toEqual([['w'], ['w'], [], [PLATFORM]]);
+    expect([held, tokenless, LASTING, access, unjudgeable].map(concerned)).toEqual([['w'], ['w'], [], [PLATFORM], [PLATFORM]]);
   });
 });
 
@@ -41,8 +48,9 @@ it('is given by what let somebody in', () => {
   const nobody = principalOf({ kind: 'anonymous' });
   expect(credentialOf(principalOf({ kind: 'workspace', workspaceId: 'w', tokenId }))).toEqual(held);
   expect([admin, nobody].map(credentialOf)).toEqual([LASTING, LASTING]);
-  expect(credentialOf({ ...nobody, session: { kind: 'canvas', id: 's' } })).toEqual(unjudgeable);
-  expect(credentialOf(principalOf({ kind: 'org', tokenId, prefix: 'abcdefgh', orgId: '' }))).toEqual(unjudgeable);
+  expect(credentialOf({ ...nobody, session: { kind: 'canvas', id: tokenId } })).toEqual(access);
+  expect(credentialOf({ ...nobody, session: { kind: 'control-plane', id: 'u' } })).toEqual(unjudgeable);
+  expect(credentialOf(principalOf({ kind: 'org', tokenId, prefix: 'abcdefgh', orgId: '' }))).toEqual(access);
 });
 
 describe('a fact may end rights', () => {

@@ -13,12 +13,16 @@ export type Credential =
   | { readonly kind: 'workspace-token'; readonly workspaceId: string; readonly tokenId: string }
   /** A workspace that had no token was let in as it was. */
   | { readonly kind: 'tokenless'; readonly workspaceId: string }
-  /** It cannot be judged again, so it is over as soon as any right of the platform may be (I9). */
+  /** An org token or a session of ours. */
+  | { readonly kind: 'access'; readonly id: string }
+  /** Somebody else vouched for it. It cannot be judged again, so it is over as soon as any right of the platform may be (I9). */
   | { readonly kind: 'unjudgeable' };
 
 /** What rights are judged by. */
 export interface RightsBook {
   get(workspaceId: string): Pick<DirectoryEntry, 'status' | 'tokens'> | undefined;
+  /** Whether an org token or a session opens doors now. */
+  hasAccess(id: string): boolean;
 }
 
 export const LASTING: Credential = { kind: 'lasting' };
@@ -29,10 +33,11 @@ export function credentialOf({ identity, session }: Principal): Credential {
     case 'workspace':
       return { kind: 'workspace-token', workspaceId: identity.workspaceId, tokenId: identity.tokenId };
     case 'org':
-      return { kind: 'unjudgeable' };
+      return { kind: 'access', id: identity.tokenId };
     case 'anonymous':
     case 'unknown-token':
-      return session === null ? LASTING : { kind: 'unjudgeable' };
+      if (session === null) return LASTING;
+      return session.kind === 'canvas' ? { kind: 'access', id: session.id } : { kind: 'unjudgeable' };
     case 'admin':
     case 'service':
       return LASTING;
@@ -52,6 +57,8 @@ export function isOver(credential: Credential, book: RightsBook): boolean {
       const entry = book.get(credential.workspaceId);
       return entry !== undefined && (entry.status === 'removed' || entry.tokens.length > 0);
     }
+    case 'access':
+      return !book.hasAccess(credential.id);
     case 'unjudgeable':
       return true;
   }
@@ -65,6 +72,7 @@ export function isConcerned(credential: Credential, workspaceId: string): boolea
     case 'workspace-token':
     case 'tokenless':
       return credential.workspaceId === workspaceId;
+    case 'access':
     case 'unjudgeable':
       return workspaceId === PLATFORM;
   }

@@ -9,14 +9,19 @@ import type { ServerResponse } from 'node:http';
 import { type DirectoryEntry, platformUnavailable, Refusal } from '@molecule/contracts';
 import { problem, type RawRoute, workspaceRefusal } from '@molecule/http';
 import type { Log } from '@molecule/service';
-import { type Credential, credentialOf } from './credential.ts';
+import { z } from 'zod';
+import type { ClientOptions } from './client.ts';
+import { credentialOf } from './credential.ts';
 import type { Fanout } from './fanout.ts';
+import type { Replayer } from './replay.ts';
+import { sinceOf } from './seq.ts';
 import { EVENT_STREAM } from './wire.ts';
 
 const PATH = '/workspaces/:id/events/stream';
 
 export interface EventStreamParts {
   readonly fanout: Fanout;
+  readonly replayer: Replayer;
   /** The workspace, removed or not; rejects when that cannot be said now. */
   readonly resolve: (workspaceId: string) => Promise<Pick<DirectoryEntry, 'workspaceId'> | undefined>;
   readonly log: Log;
@@ -46,17 +51,21 @@ export class EventStreams {
       description: 'Server-sent events, until the client leaves or the right that opened the stream is over.',
       source: 'spec 1 §6.3',
       answers: { 200: { description: 'The stream of its events', body: 'text/event-stream' } },
+      query: z.object({ since: z.string().optional().describe('As `Last-Event-ID`, for who cannot send it') }),
+      headers: { 'Last-Event-ID': 'The `id` of the last event that was heard: what was missed since is told first' },
       refusals: [
         ['not-found', 'workspace not found'],
         ['failed', 'failed to verify workspace'],
       ],
     },
-    handle: async (_, response, { params, context: { principal } }) => {
+    handle: async (request, response, { params, context: { principal } }) => {
       const id = (params[0] ?? '').toLowerCase();
       const refusal = workspaceRefusal(principal, id);
       if (refusal !== null) throw refusal; // V1
       if (!(await this.#verified(id))) throw problem.workspaceNotFound();
-      this.#begin(response, id, credentialOf(principal));
+      const { 'last-event-id': last } = request.headers;
+      const since = typeof last === 'string' ? last : sinceOf(request.url);
+      this.#begin(response, { audience: { kind: 'workspace', id }, credential: credentialOf(principal), since });
     },
   };
 
@@ -75,29 +84,30 @@ export class EventStreams {
     }
   }
 
-  #begin(response: ServerResponse, id: string, credential: Credential): void {
+  #begin(response: ServerResponse, listener: Pick<ClientOptions, 'audience' | 'credential' | 'since'>): void {
+    const { fanout, replayer, log } = this.#parts;
     if (this.#closing) throw platformUnavailable();
     if (response.destroyed) return;
     this.#open.add(response);
-    const leave = this.#parts.fanout.join({
+    const client = fanout.join({
       sink: response,
       wire: EVENT_STREAM,
-      audience: { kind: 'workspace', id },
-      credential,
+      ...listener,
       close: (why) => {
-        leave();
+        fanout.leave(client);
         // Who does not read would not read the end either.
         if (why === 'too-slow') response.destroy();
         else response.end();
       },
     });
     response.once('close', () => {
-      leave();
+      fanout.leave(client);
       this.#open.delete(response);
     });
-    response.on('error', (error) => this.#parts.log.debug({ err: error }, 'an event stream broke'));
+    response.on('error', (error) => log.debug({ err: error }, 'an event stream broke'));
     response.writeHead(200, HEADERS as string[]);
     response.write(': ping\n\n'); // V2
+    if (listener.since !== null) void replayer.catchUp(client, listener.since);
   }
 }
 

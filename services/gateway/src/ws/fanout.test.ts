@@ -18,7 +18,12 @@ const event = (workspace_id: string, n = 0, padding = '') => ({
 
 function setUp(canCommunicate: (a: string, b: string) => boolean = (a, b) => a === b) {
   const world = { now: 0, drops: { websocket: 0, sse: 0 } };
-  const fanout = new Fanout({ canCommunicate, nowMs: () => world.now, onDrop: (wire) => void world.drops[wire]++ });
+  const fanout = new Fanout({
+    canCommunicate,
+    nowMs: () => world.now,
+    now: () => new Date(world.now),
+    onDrop: (wire) => void world.drops[wire]++,
+  });
   return { world, fanout };
 }
 
@@ -46,7 +51,9 @@ class Reader {
 
   join(fanout: Fanout, audience: Audience = { kind: 'everything' }, credential: Credential = LASTING): () => void {
     const wire = audience.kind === 'workspace' ? EVENT_STREAM : WEBSOCKET;
-    return fanout.join({ sink: this, wire, audience, credential, close: (why) => void this.closes.push(why) });
+    const close = (why: Farewell) => void this.closes.push(why);
+    const client = fanout.join({ sink: this, wire, audience, credential, since: null, close });
+    return () => fanout.leave(client);
   }
 }
 
@@ -56,7 +63,7 @@ describe('the fan-out', () => {
     const [a, b] = [new Reader(), new Reader()];
     a.join(fanout);
     b.join(fanout);
-    fanout.publish(event('w'), SEQ);
+    fanout.publish(event('w'), SEQ, null);
     expect(a.frames).toHaveLength(1);
     expect(a.frames[0]).toBe(b.frames[0]);
   });
@@ -67,7 +74,7 @@ describe('the fan-out', () => {
     const leave = reader.join(fanout);
     leave();
     leave();
-    fanout.publish(event('w'), SEQ);
+    fanout.publish(event('w'), SEQ, null);
     expect(reader.frames).toEqual([]);
     expect(fanout.isHeard).toBe(false);
   });
@@ -78,12 +85,12 @@ describe('the fan-out', () => {
     slow.reading = false;
     slow.join(fanout);
     fast.join(fanout);
-    for (let n = 0; n < MAX_FRAMES + 10; n++) fanout.publish(event('w', n), SEQ);
+    for (let n = 0; n < MAX_FRAMES + 10; n++) fanout.publish(event('w', n), SEQ, null);
     slow.read();
     expect(slow.frames).toHaveLength(MAX_FRAMES);
     expect(fast.frames).toHaveLength(MAX_FRAMES + 10);
     expect(world.drops).toEqual({ websocket: 10, sse: 0 });
-    fanout.publish(event('w'), SEQ);
+    fanout.publish(event('w'), SEQ, null);
     slow.read();
     expect(slow.frames).toHaveLength(MAX_FRAMES + 1);
   });
@@ -93,7 +100,7 @@ describe('the fan-out', () => {
     const slow = new Reader();
     slow.reading = false;
     slow.join(fanout);
-    for (let n = 0; n < 20; n++) fanout.publish(event('w', n, 'x'.repeat(100_000)), SEQ);
+    for (let n = 0; n < 20; n++) fanout.publish(event('w', n, 'x'.repeat(100_000)), SEQ, null);
     expect(slow.writableLength).toBeLessThanOrEqual(MAX_BYTES);
     expect(world.drops).toEqual({ websocket: 10, sse: 0 });
   });
@@ -105,7 +112,7 @@ describe('the fan-out', () => {
     dead.join(fanout);
     slow.join(fanout);
     const publishUntil = (ms: number) => {
-      for (; world.now < ms; world.now += 10) fanout.publish(event('w'), SEQ);
+      for (; world.now < ms; world.now += 10) fanout.publish(event('w'), SEQ, null);
     };
     publishUntil(MAX_STALLED_MS - 100);
     slow.read();
@@ -121,13 +128,13 @@ describe('the fan-out', () => {
     const { fanout } = setUp((a, b) => a === b || related);
     const reader = new Reader();
     reader.join(fanout, { kind: 'neighbours', of: 'w' });
-    fanout.publish(event('w'), SEQ);
-    fanout.publish(event('other'), SEQ);
-    fanout.publish(event(''), SEQ);
+    fanout.publish(event('w'), SEQ, null);
+    fanout.publish(event('other'), SEQ, null);
+    fanout.publish(event(''), SEQ, null);
     expect(reader.frames).toHaveLength(1);
     related = true;
-    fanout.publish(event('other'), SEQ);
-    fanout.publish(event(''), SEQ);
+    fanout.publish(event('other'), SEQ, null);
+    fanout.publish(event(''), SEQ, null);
     expect(reader.frames).toHaveLength(2);
   });
 
@@ -138,7 +145,7 @@ describe('the fan-out', () => {
     trickle.join(fanout);
     const large = event('w', 0, 'x'.repeat(100_000));
     for (; world.now <= MAX_STALLED_MS + 2_000; world.now += 100) {
-      fanout.publish(large, SEQ);
+      fanout.publish(large, SEQ, null);
       if (world.now % 1_000 === 0) trickle.read(1);
     }
     expect(trickle.closes).toEqual(['too-slow']);
@@ -150,9 +157,9 @@ describe('the fan-out', () => {
     reader.reading = other.reading = false;
     reader.join(fanout, { kind: 'workspace', id: 'w' });
     const leave = other.join(fanout, { kind: 'workspace', id: 'w2' });
-    for (let n = 0; n < EVENT_STREAM.maxFrames + 3; n++) fanout.publish(event('w', n), SEQ);
-    fanout.publish(event('w2'), SEQ);
-    fanout.publish(event(''), SEQ);
+    for (let n = 0; n < EVENT_STREAM.maxFrames + 3; n++) fanout.publish(event('w', n), SEQ, null);
+    fanout.publish(event('w2'), SEQ, null);
+    fanout.publish(event(''), SEQ, null);
     reader.read();
     other.read();
     expect(reader.frames.map(String)).toEqual(
@@ -163,7 +170,7 @@ describe('the fan-out', () => {
     expect(other.frames).toHaveLength(1);
     expect(world.drops).toEqual({ websocket: 0, sse: 3 });
     leave();
-    fanout.publish(event('w2'), SEQ);
+    fanout.publish(event('w2'), SEQ, null);
     other.read();
     expect(other.frames).toHaveLength(1);
   });

@@ -10,15 +10,16 @@
  *   W4. A workspace client gets what concerns workspaces it may communicate with, judged event by event (spec 1 §6.2); an event
  *       stream what concerns its workspace (§6.3).
  */
-import type { Buffer } from 'node:buffer';
+import type { FactPlace } from '@molecule/bus';
 import type { CanvasEvent } from '@molecule/contracts';
-import { Client, type ClientOptions, type Farewell } from './client.ts';
+import { Client, type ClientOptions, type Farewell, type Frame } from './client.ts';
 import type { Credential } from './credential.ts';
 import { EVENT_STREAM, WEBSOCKET, type Wire } from './wire.ts';
 
 export interface FanoutParts {
   readonly canCommunicate: (caller: string, target: string) => boolean;
   readonly nowMs: () => number;
+  readonly now: () => Date;
   readonly onDrop: (wire: Wire['name']) => void;
 }
 
@@ -38,29 +39,56 @@ export class Fanout {
     return this.#wide.size > 0 || this.#narrow.size > 0;
   }
 
-  /** Returns the way to leave, which may be taken more than once. */
-  join(options: ClientOptions): () => void {
-    const client = new Client(options);
+  /** From here on it is told what happens, until it leaves. One that comes back is told once it is caught up. */
+  join(options: ClientOptions): Client {
+    const client = new Client(options, this.#parts.now);
     const { audience } = options;
     if (audience.kind === 'workspace') {
       const listeners = this.#narrow.get(audience.id) ?? new Set();
       this.#narrow.set(audience.id, listeners.add(client));
     } else this.#wide.add(client);
-    return () => this.#leave(client);
+    return client;
   }
 
-  /** `seq`: where it stands, see seq.ts. */
-  publish(event: CanvasEvent, seq: string): void {
-    let frame: Buffer | undefined;
+  /** May be said more than once. */
+  leave(client: Client): void {
+    client.leave();
+    const { audience } = client.options;
+    if (audience.kind !== 'workspace') return void this.#wide.delete(client);
+    const listeners = this.#narrow.get(audience.id);
+    listeners?.delete(client);
+    if (listeners?.size === 0) this.#narrow.delete(audience.id);
+  }
+
+  /** `seq`: what clients know its place by, see seq.ts. `place`: that of its fact, `null` for what is said live. */
+  publish(event: CanvasEvent, seq: string, place: FactPlace | null): void {
+    let frame: Frame | undefined;
     for (const client of this.#wide) {
-      if (!this.#concerns(client, event.workspace_id)) continue;
-      frame ??= WEBSOCKET.encode(event, seq);
+      if (!this.concerns(client, event.workspace_id)) continue;
+      frame ??= { bytes: WEBSOCKET.encode(event, seq), seq, place };
       this.#send(client, frame);
     }
     const listeners = this.#narrow.get(event.workspace_id);
     if (listeners === undefined) return;
-    const chunk = EVENT_STREAM.encode(event, seq);
+    const chunk: Frame = { bytes: EVENT_STREAM.encode(event, seq), seq, place };
     for (const client of listeners) this.#send(client, chunk);
+  }
+
+  /** Whether a client is to hear what concerns a workspace, as the tree is now (W4). */
+  concerns({ options: { audience } }: Client, workspaceId: string): boolean {
+    switch (audience.kind) {
+      case 'everything':
+        return true;
+      case 'neighbours':
+        return workspaceId !== '' && this.#parts.canCommunicate(audience.of, workspaceId);
+      case 'workspace':
+        return workspaceId === audience.id;
+    }
+  }
+
+  /** The gateway itself missed facts: those are told of it who asked for all. What is told from here on stands behind `seq`. */
+  missed(seq: string): void {
+    for (const client of this.#everybody()) client.missed(seq);
   }
 
   closeWhere(isOver: (credential: Credential) => boolean): void {
@@ -76,23 +104,11 @@ export class Fanout {
     return [...this.#wide, ...[...this.#narrow.values()].flatMap((listeners) => [...listeners])];
   }
 
-  #concerns({ options: { audience } }: Client, workspaceId: string): boolean {
-    return audience.kind !== 'neighbours' || (workspaceId !== '' && this.#parts.canCommunicate(audience.of, workspaceId));
-  }
-
-  #send(client: Client, frame: Buffer): void {
-    if (client.take(frame)) return;
+  #send(client: Client, frame: Frame): void {
+    if (client.tell(frame)) return;
     this.#parts.onDrop(client.options.wire.name);
     if (!client.hasStalled(this.#parts.nowMs())) return;
-    this.#leave(client);
+    this.leave(client);
     client.options.close('too-slow');
-  }
-
-  #leave(client: Client): void {
-    const { audience } = client.options;
-    if (audience.kind !== 'workspace') return void this.#wide.delete(client);
-    const listeners = this.#narrow.get(audience.id);
-    listeners?.delete(client);
-    if (listeners?.size === 0) this.#narrow.delete(audience.id);
   }
 }

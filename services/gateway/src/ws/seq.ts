@@ -25,6 +25,12 @@ export function parseSeq(text: string): KnownPlace | undefined {
   return stream === undefined || !Number.isSafeInteger(sequence) ? undefined : { stream, sequence };
 }
 
+/** What a client says in its query that it has got to; `null`: it wants nothing again. */
+export function sinceOf(url = ''): string | null {
+  const query = url.indexOf('?');
+  return query === -1 ? null : new URLSearchParams(url.slice(query)).get('since');
+}
+
 /** Whether `place` is behind `other`: in a stream that was made later, or further on in the same. */
 export const isLater = (place: FactPlace, other: FactPlace): boolean =>
   place.epoch === other.epoch ? place.sequence > other.sequence : Date.parse(place.epoch) > Date.parse(other.epoch);

@@ -25,13 +25,19 @@ export class Teller {
     if (place !== undefined && (this.#place === undefined || isLater(place, this.#place))) this.#standsAt(place);
   }
 
+  /** Facts were missed that nobody will be told; those that follow stand behind this place. */
+  missed(place: FactPlace | undefined): void {
+    if (place !== undefined) this.#standsAt(place);
+    this.#fanout.missed(this.#seq);
+  }
+
   fact(fact: AnyRecordedFact, place: FactPlace): void {
     this.beginsBehind(place);
-    for (const event of canvasEvents(fact)) this.#fanout.publish(event, seqOf(place));
+    for (const event of canvasEvents(fact)) this.#fanout.publish(event, seqOf(place), place);
   }
 
   live({ event, workspaceId, timestamp, payload }: LiveEvent): void {
-    this.#fanout.publish({ event, workspace_id: workspaceId, timestamp, payload }, this.#seq);
+    this.#fanout.publish({ event, workspace_id: workspaceId, timestamp, payload }, this.#seq, null);
   }
 
   #standsAt(place: FactPlace): void {

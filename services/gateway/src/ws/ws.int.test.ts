@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
 import { Line } from '../testing/line.ts';
 import { heard, listenTo, names, openStream } from '../testing/listeners.ts';
 import { moved, status } from '../testing/registry.ts';
-import { bearer, call, type Gateway, it } from '../testing/world.ts';
+import { bearer, call, type Gateway, it, PRODUCTION } from '../testing/world.ts';
 import { seqOf } from './seq.ts';
 
 describe('who may listen', () => {
@@ -38,7 +38,7 @@ describe('who may listen', () => {
   it('in production only who is known', async ({ world }) => {
     const tokenless = await world.registry.enrol({ token: false });
     const mine = await world.registry.enrol();
-    const gateway = await world.gateway({ MOLECULE_ENV: 'production', ADMIN_TOKEN: 'root', SECRETS_ENCRYPTION_KEY: 'k' });
+    const gateway = await world.gateway(PRODUCTION);
     await expect(listenTo(gateway)).rejects.toThrow('401 {"error":"admin auth required"}');
     await expect(listenTo(gateway, { 'X-Workspace-ID': tokenless.id })).rejects.toThrow('401');
     await listenTo(gateway, bearer('root'));

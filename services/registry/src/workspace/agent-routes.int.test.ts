@@ -205,6 +205,9 @@ describe('GET /registry/discover/:id', () => {
       (await registry.call('GET', `/registry/discover/${target}`, { as: NOBODY, headers: { 'x-workspace-id': from } })).body;
     expect(await discover(await external('http://93.184.216.34/a'))).toMatchObject({ url: 'http://93.184.216.34/a' });
     expect(await discover(await external('http://127.0.0.1:1'))).toEqual(error('workspace URL failed safety check'));
+    const gone = await external('http://93.184.216.34/a');
+    await registry.call('DELETE', `/workspaces/${gone}`);
+    expect(await discover(gone)).toEqual({ error: 'workspace not available', status: 'removed' });
   });
 });
 
@@ -218,6 +221,9 @@ describe('GET /registry/:id/peers', () => {
     expect(await peers(boss, 'texts')).toEqual([left]);
     expect(await peers(boss, '%20LEFT%20')).toEqual([left]);
     expect(await peers(boss, 'nothing')).toEqual([]);
+    // Neither across the seam of name and role, nor in the role that somebody does not have.
+    for (const q of ['leftwrites', 'left%0Awrites', 'left%20writes', 'null']) expect(await peers(boss, q)).toEqual([]);
+    for (const q of ['', '%20%20', '%09']) expect(await peers(boss, q)).toEqual([stranger, left, right]);
     expect(await registry.call('GET', `/registry/${randomUUID()}/peers`, { as: NOBODY })).toMatchObject({
       status: 404,
       body: error('workspace not found'),

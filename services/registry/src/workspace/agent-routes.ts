@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { adminForThePast, asOfOf, commandOf, discovery, knownInProduction, orFail, presentedAs, registryToken } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { register, updateCard } from './decisions.ts';
+import { agentDocs } from './docs.ts';
 import { isWanted } from './lists.ts';
 import { peersAmong } from './past.ts';
 import { findWorkspace, lineageOf, type WorkspaceRow } from './queries.ts';
@@ -27,7 +28,7 @@ export function agentRoutes(parts: Parts) {
   const askedByItself = discovery(parts, (c) => c.req.param('id') ?? '');
 
   return new Hono<WithContext>()
-    .post('/registry/register', registryToken, body(Registration, problem.invalidRequestBody), async (c) => {
+    .post('/registry/register', agentDocs.register, registryToken, body(Registration, problem.invalidRequestBody), async (c) => {
       const { id, url, agent_card: agentCard } = c.req.valid('json');
       const presented = presentedAs(c.get('context').principal, id);
       const checked = await guard.check(url, 'register');
@@ -45,25 +46,37 @@ export function agentRoutes(parts: Parts) {
       return json(c, { status: 'registered', ...(issued && { auth_token: plaintext }) });
     })
 
-    .post('/registry/update-card', registryToken, body(CardUpdate, problem.invalidRequestBody), async (c) => {
-      const { workspace_id, agent_card: agentCard } = c.req.valid('json');
-      const id = WorkspaceId.safeParse(workspace_id);
-      if (id.success) {
-        const presented = presentedAs(c.get('context').principal, id.data);
-        const { version } = await orFail(c, 'failed to update card', () =>
-          store.change(id.data, commandOf(c, newId), updateCard(agentCard, presented, openByState)),
-        );
-        await barrier.passed(id.data, version);
-      }
-      return json(c, { status: 'updated' });
-    })
+    .post(
+      '/registry/update-card',
+      agentDocs.updateCard,
+      registryToken,
+      body(CardUpdate, problem.invalidRequestBody),
+      async (c) => {
+        const { workspace_id, agent_card: agentCard } = c.req.valid('json');
+        const id = WorkspaceId.safeParse(workspace_id);
+        if (id.success) {
+          const presented = presentedAs(c.get('context').principal, id.data);
+          const { version } = await orFail(c, 'failed to update card', () =>
+            store.change(id.data, commandOf(c, newId), updateCard(agentCard, presented, openByState)),
+          );
+          await barrier.passed(id.data, version);
+        }
+        return json(c, { status: 'updated' });
+      },
+    )
 
-    .post('/registry/check-access', knownInProduction(mode), body(AccessQuestion, problem.invalidRequestBody), async (c) => {
-      const { caller_id, target_id } = c.req.valid('json');
-      return json(c, { allowed: await mayTalk(parts, caller_id, target_id) });
-    })
+    .post(
+      '/registry/check-access',
+      agentDocs.checkAccess,
+      knownInProduction(mode),
+      body(AccessQuestion, problem.invalidRequestBody),
+      async (c) => {
+        const { caller_id, target_id } = c.req.valid('json');
+        return json(c, { allowed: await mayTalk(parts, caller_id, target_id) });
+      },
+    )
 
-    .get('/registry/discover/:id', askedByCaller, async (c) => {
+    .get('/registry/discover/:id', agentDocs.discover, askedByCaller, async (c) => {
       const caller = callerOf(c) ?? '';
       const id = c.req.param('id').toLowerCase();
       if (!(await mayTalk(parts, caller, id))) throw new Refusal('forbidden', 'not authorized to discover this workspace');
@@ -72,7 +85,7 @@ export function agentRoutes(parts: Parts) {
       return json(c, { id: target.workspace_id, url: await peerUrl(parts, caller, target), name: target.name });
     })
 
-    .get('/registry/:id/peers', adminForThePast(askedByItself), async (c) => {
+    .get('/registry/:id/peers', agentDocs.peers, adminForThePast(askedByItself), async (c) => {
       const wanted = (c.req.query('q') ?? '').trim().toLowerCase();
       const at = asOfOf(c);
       if (at !== null) return json(c, await orFail(c, 'lookup failed', () => peersThen(parts, c.req.param('id'), at, wanted)));
@@ -114,7 +127,7 @@ async function peerUrl(
   caller: string,
   target: WorkspaceRow,
 ): Promise<string> {
-  if (target.runtime === 'external' && target.url !== '') {
+  if (target.runtime === 'external' && target.url !== '' && target.status !== 'removed') {
     const from = await findWorkspace(ledger.db, caller);
     const url = from?.runtime === 'external' ? target.url : fromInsideContainer(target.url);
     const { ok } = await guard.check(url, 'dispatch');

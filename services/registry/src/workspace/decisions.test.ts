@@ -5,13 +5,16 @@ import {
   change,
   create,
   issueToken,
+  issueTokenWithinLimit,
   locate,
+  MAX_LIVE_TOKENS,
   type NewWorkspace,
   type Registration,
   register,
   removeDescendant,
   removeRoot,
   replaceTokens,
+  revokeToken,
   updateCard,
 } from './decisions.ts';
 import { autoRestart, hibernate, pause, restart, restartLost, resume, wake } from './lifecycle.ts';
@@ -338,4 +341,59 @@ describe('the lifecycle commands', () => {
   });
 
   it('throw refusals, nothing else', () => expect(() => pause({ situation: 'absent' })).toThrow(Refusal));
+});
+
+describe('minting a token for a workspace (§4.7)', () => {
+  const many = (count: number): WorkspaceFact[] =>
+    Array.from({ length: count }, (_, n) => ({
+      type: 'token.issued',
+      data: { ...token(1), tokenId: TokenId.parse(`10000000-0000-4000-8000-${String(n).padStart(12, '0')}`), by: 'api' },
+    }));
+  const minted: WorkspaceFact = { type: 'token.issued', data: { ...token(2), by: 'api' } };
+
+  it('adds one to those there are', () =>
+    given(created, issued(1))
+      .when(issueTokenWithinLimit(token(2)))
+      .then(minted));
+
+  it('is refused at the fiftieth live one; a revoked one makes room', () => {
+    given(created, ...many(MAX_LIVE_TOKENS - 1))
+      .when(issueTokenWithinLimit(token(2)))
+      .then(minted);
+    given(created, ...many(MAX_LIVE_TOKENS))
+      .when(issueTokenWithinLimit(token(2)))
+      .thenRefused({ kind: 'too-many', message: 'maximum 50 active tokens per workspace' });
+    given(created, ...many(MAX_LIVE_TOKENS), {
+      type: 'token.revoked',
+      data: { tokenId: TokenId.parse('10000000-0000-4000-8000-000000000000'), by: 'api' },
+    })
+      .when(issueTokenWithinLimit(token(2)))
+      .then(minted);
+  });
+
+  it('is refused to a workspace that is not there', () =>
+    given()
+      .when(issueTokenWithinLimit(token(2)))
+      .thenRefused({ kind: 'not-found', message: 'workspace not found' }));
+});
+
+describe('revoking a token of a workspace (§4.7)', () => {
+  it('ends it', () =>
+    given(created, issued(1), issued(2))
+      .when(revokeToken(token(1).tokenId))
+      .then({ type: 'token.revoked', data: { tokenId: token(1).tokenId, by: 'api' } }));
+
+  it('tells unknown, revoked and foreign ones apart to nobody (§9 #20)', () => {
+    const refusal = { kind: 'not-found', message: 'token not found or already revoked' };
+    given(created, issued(1))
+      .when(revokeToken(token(2).tokenId))
+      .thenRefused(refusal);
+    given(created, issued(1), revoked(1, 'provisioner'))
+      .when(revokeToken(token(1).tokenId))
+      .thenRefused(refusal);
+    given(created, issued(1)).when(revokeToken('nonsense')).thenRefused(refusal);
+    given()
+      .when(revokeToken(token(1).tokenId))
+      .thenRefused(refusal);
+  });
 });

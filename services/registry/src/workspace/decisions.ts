@@ -225,6 +225,26 @@ export const issueToken =
     return [tokenIssued(token, by)];
   };
 
+export const MAX_LIVE_TOKENS = 50;
+
+/** `POST /workspaces/:id/tokens` (§4.7). */
+export const issueTokenWithinLimit =
+  (token: NewToken): Decision =>
+  (state) => {
+    if (state.situation === 'present' && state.tokens.length >= MAX_LIVE_TOKENS)
+      throw new Refusal('too-many', `maximum ${MAX_LIVE_TOKENS} active tokens per workspace`);
+    return issueToken(token, 'api')(state);
+  };
+
+/** `DELETE /workspaces/:id/tokens/:tokenId` (§4.7). Whose token it is, if it is not this workspace's, is not told (§9 #20). */
+export const revokeToken =
+  (tokenId: string): Decision =>
+  (state) => {
+    const token = state.situation === 'present' ? state.tokens.find((live) => live.tokenId === tokenId) : undefined;
+    if (token === undefined) throw new Refusal('not-found', 'token not found or already revoked');
+    return [{ type: 'token.revoked', data: { tokenId: token.tokenId, by: 'api' } }];
+  };
+
 /** The provisioner wrote a token to the agent's volume: that one lives, all others die. */
 export const replaceTokens =
   (token: NewToken): Decision =>

@@ -4,13 +4,14 @@ import { auth, json, type WithContext } from '@molecule/http';
 import { Hono } from 'hono';
 import { orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
+import { eventDocs } from './docs.ts';
 import { listEvents } from './projections/structure-events.ts';
 
 export const eventRoutes = ({ ledger }: Parts) =>
   new Hono<WithContext>()
-    .get('/events', auth.admin, async (c) => json(c, await orFail(c, 'query failed', () => listEvents(ledger.db))))
+    .get('/events', eventDocs.all, auth.admin, async (c) => json(c, await orFail(c, 'query failed', () => listEvents(ledger.db))))
 
-    .get('/events/:workspaceId', auth.admin, async (c) => {
+    .get('/events/:workspaceId', eventDocs.ofWorkspace, auth.admin, async (c) => {
       const id = c.req.param('workspaceId');
       if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
       return json(c, await orFail(c, 'query failed', () => listEvents(ledger.db, id.toLowerCase())));

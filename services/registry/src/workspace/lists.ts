@@ -103,9 +103,9 @@ export class Lists {
   }
 }
 
-/** Whether the name or the role of a peer contains this, in lower case. */
+/** Whether the name or the role of a peer contains this, in lower case; not both together. */
 export const isWanted = ({ name, role }: Pick<WorkspaceRow, 'name' | 'role'>, wanted: string): boolean =>
-  `${name}\n${role ?? ''}`.toLowerCase().includes(wanted);
+  [name, role ?? ''].some((text) => text.toLowerCase().includes(wanted));
 
 /** One run at a time; who asks meanwhile shares the next (L5). A failure is told to those who shared it, and to nobody else. */
 export function sharing<Result>(run: () => Promise<Result>): () => Promise<Result> {

@@ -39,7 +39,7 @@ export async function patchWorkspace(
   await barrier.passed(id, version);
   // Checked after the other fields were applied.
   if (directory === 'refused') throw new Refusal('invalid', 'invalid workspace directory');
-  return directory !== undefined;
+  return Object.hasOwn(body, 'workspace_dir');
 }
 
 const textOf = (body: Body, key: string): string | undefined => (typeof body[key] === 'string' ? body[key] : undefined);

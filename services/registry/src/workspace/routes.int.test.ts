@@ -123,6 +123,17 @@ describe('GET /workspaces/:id', () => {
       expect(body).not.toHaveProperty(key);
   });
 
+  it('says when the workspace last reached somebody, as far as anybody knows', async ({ registry, others }) => {
+    others.lastOutboundAt = '2026-01-01T12:00:00.500Z';
+    const [early, late] = [await registry.create(), await registry.create()];
+    const last = async (id: string) => (await registry.call('GET', `/workspaces/${id}`, { as: NOBODY })).body.last_outbound_at;
+    expect(await last(early)).toBe('2026-01-01T12:00:00.500Z');
+    expect((await registry.call('GET', '/workspaces')).body[0]).not.toHaveProperty('last_outbound_at');
+    await others.close();
+    expect(await last(late)).toBeNull();
+    expect(await last(early)).toBe('2026-01-01T12:00:00.500Z');
+  });
+
   it.for(['nobody', '..%2F..%2Fetc', "1'or'1"])('refuses %s before it looks', async (id, { registry }) => {
     expect(await registry.call('GET', `/workspaces/${id}`)).toMatchObject({ status: 400, body: error('invalid workspace ID') });
     expect(await registry.call('DELETE', `/workspaces/${id}`)).toMatchObject({ status: 400 });
@@ -233,6 +244,8 @@ describe('PATCH /workspaces/:id', () => {
       status: 'updated',
       needs_restart: true,
     });
+    for (const workspace_dir of [null, 7])
+      expect((await registry.call('PATCH', `/workspaces/${id}`, { body: { workspace_dir } })).body.needs_restart).toBe(true);
   });
 
   it('is the workspace’s own, or an operator’s', async ({ registry }) => {
@@ -280,6 +293,16 @@ describe('the conventions', () => {
       'GET /registry/:id/peers discovery',
       'GET /events admin',
       'GET /events/:workspaceId admin',
+      'GET /workspaces/:id/tokens workspace',
+      'POST /workspaces/:id/tokens workspace',
+      'DELETE /workspaces/:id/tokens/:tokenId workspace',
       'GET /admin/workspaces/:id/test-token testToken',
+      'GET /org/tokens admin',
+      'POST /org/tokens admin',
+      'DELETE /org/tokens/:id admin',
+      'POST /session credential',
+      'GET /session session',
+      'DELETE /session session',
+      'GET /admin/access admin',
     ]));
 });

@@ -9,6 +9,7 @@ import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
 import { connectionBlock, platformUrl } from './connection.ts';
 import { awarenessNamespace, create, type NewWorkspace } from './decisions.ts';
+import { workspaceDocs } from './docs.ts';
 import { invalidPayload, NewWorkspaceBody, parseNewWorkspace } from './new-workspace.ts';
 import { presentAmong } from './past.ts';
 import { patchWorkspace } from './patch.ts';
@@ -21,10 +22,10 @@ import { listed, single } from './wire.ts';
 const BACKEND_TIMEOUT_MS = 500;
 
 export function workspaceRoutes(parts: Parts) {
-  const { ledger, fleet, lists, past, newId, mode, mint } = parts;
+  const { ledger, fleet, lists, past, lastOutbound, newId, mode, mint } = parts;
 
   return new Hono<WithContext>()
-    .get('/workspaces', auth.admin, async (c) => {
+    .get('/workspaces', workspaceDocs.list, auth.admin, async (c) => {
       const at = asOfOf(c);
       if (at === null) return jsonBody(c, await orFail(c, 'query failed', () => lists.all()));
       const rows = presentAmong(await orFail(c, 'query failed', () => past.all(at)));
@@ -34,7 +35,7 @@ export function workspaceRoutes(parts: Parts) {
       );
     })
 
-    .post('/workspaces', auth.admin, body(NewWorkspaceBody, invalidPayload), async (c) => {
+    .post('/workspaces', workspaceDocs.create, auth.admin, body(NewWorkspaceBody, invalidPayload), async (c) => {
       const given = c.req.valid('json');
       const wanted = parseNewWorkspace(given);
       const id = WorkspaceId.parse(newId());
@@ -54,16 +55,18 @@ export function workspaceRoutes(parts: Parts) {
       return json(c, { id, external: true, status: 'awaiting_agent', connection }, 201);
     })
 
-    .get('/workspaces/:id', adminForThePast(publicUnlessProduction(mode)), async (c) => {
+    .get('/workspaces/:id', workspaceDocs.read, adminForThePast(publicUnlessProduction(mode)), async (c) => {
       const id = workspaceIdOf(c);
       const at = asOfOf(c);
       const row = await orFail(c, 'query failed', () => (at === null ? findWorkspace(ledger.db, id) : past.one(id, at)));
       if (!row) throw new Refusal('not-found', 'workspace not found');
-      return json(c, single(row, at === null ? fleet.vitals(id) : null));
+      if (at !== null) return json(c, single(row, null, null));
+      return json(c, single(row, fleet.vitals(id), await lastOutbound.of(id)));
     })
 
     .patch(
       '/workspaces/:id',
+      workspaceDocs.patch,
       auth.workspace,
       async (c, next) => {
         workspaceIdOf(c);
@@ -76,7 +79,7 @@ export function workspaceRoutes(parts: Parts) {
       },
     )
 
-    .delete('/workspaces/:id', auth.admin, async (c) => {
+    .delete('/workspaces/:id', workspaceDocs.remove, auth.admin, async (c) => {
       const id = workspaceIdOf(c);
       const children = await orFail(c, 'failed to check children', () => childrenOf(ledger.db, id));
       if (children.length > 0 && c.req.query('confirm') !== 'true') return json(c, confirmation(children), 409);

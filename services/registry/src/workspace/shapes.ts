@@ -124,7 +124,6 @@ export const BootstrapNoted = z.object({ ok: z.literal(true), no_change: z.liter
 export const Registered = z.object({ status: z.literal('registered'), auth_token: z.string().optional() });
 export const Access = z.object({ allowed: z.boolean() });
 export const Discovered = z.object({ id, url: z.string(), name: z.string() });
-export const TestToken = z.object({ auth_token: z.string(), workspace_id: id });
 export const StructureEvents = z.array(
   z.object({ id, event_type: z.string(), workspace_id: id.nullable(), payload: Json, created_at: timestamp }),
 );

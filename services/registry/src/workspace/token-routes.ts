@@ -1,43 +1,106 @@
-/**
- * Tokens for test scripts (spec 1 §4.4). Whether there is an admin token, and who shows it, the gateway says; the registry's own
- * `ADMIN_TOKEN` only adds to that. Closed in every spelling of production, unless switched on.
- */
-import { timingSafeEqual } from 'node:crypto';
-import { Refusal, WorkspaceId } from '@molecule/contracts';
-import { defineAuth, json, problem, type WithContext } from '@molecule/http';
-import { modeOf } from '@molecule/service';
-import { Hono } from 'hono';
+/** A workspace's own tokens (spec 1 §4.7): whoever may act as it lists them, adds to them and takes them back. */
+import { isWorkspaceId, Refusal, WorkspaceId } from '@molecule/contracts';
+import { auth, doc, json, problem, type WithContext } from '@molecule/http';
+import { type Context, Hono } from 'hono';
+import { z } from 'zod';
 import { commandOf, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
-import { issueToken } from './decisions.ts';
+import { issueTokenWithinLimit, MAX_LIVE_TOKENS, revokeToken } from './decisions.ts';
+import { ListedToken, listTokens } from './projections/tokens.ts';
 
-export function tokenRoutes({ store, barrier, mint, newId, settings }: Parts) {
-  const { ADMIN_TOKEN: adminToken, MOLECULE_ENV: env, MOLECULE_ENABLE_TEST_TOKENS: enable } = settings;
-  const enabled = enable === '1' || modeOf(env) !== 'production';
+const MAX_LIMIT = 200;
+const DEFAULT_LIMIT = 50;
+const NOT_FOUND = 'token not found or already revoked';
 
-  const testToken = defineAuth('testToken', ({ principal: { identity, adminTokenSet } }, c) => {
-    if (!enabled) return new Refusal('not-found', 'not found');
-    if (!adminTokenSet && adminToken === undefined) return null;
-    if (identity.kind === 'admin') return null;
-    // The form without `Bearer ` is no credential to the gateway; who compares it needs the token itself.
-    const shown = (c.req.header('authorization') ?? '').replace(/^Bearer /, '').trim();
-    return adminToken !== undefined && isSame(shown, adminToken) ? null : problem.adminAuthRequired();
-  });
+export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
+  return new Hono<WithContext>()
+    .get(
+      '/workspaces/:id/tokens',
+      doc({
+        summary: 'List the live tokens of a workspace',
+        source: 'spec 1 §4.7',
+        query: z.object({
+          limit: z.string().optional().describe('1 to 200; 50 when absent or out of range'),
+          offset: z.string().optional().describe('0 or more'),
+        }),
+        answers: {
+          200: { description: 'One page, newest first', body: z.object({ tokens: z.array(ListedToken), count: z.int() }) },
+        },
+        refusals: [['failed', 'failed to list tokens']],
+      }),
+      auth.workspace,
+      async (c) => {
+        const id = c.req.param('id');
+        if (!isWorkspaceId(id)) throw new Refusal('failed', 'failed to list tokens');
+        const tokens = await orFail(c, 'failed to list tokens', () => listTokens(ledger.db, id.toLowerCase(), pageOf(c)));
+        return json(c, { tokens, count: tokens.length });
+      },
+    )
 
-  return new Hono<WithContext>().get('/admin/workspaces/:id/test-token', testToken, async (c) => {
-    const id = WorkspaceId.safeParse(c.req.param('id'));
-    if (!id.success) throw problem.workspaceNotFound();
-    const { plaintext, token } = mint();
-    const { version } = await orFail(c, 'token issue failed', () =>
-      store.change(id.data, commandOf(c, newId), issueToken(token, 'test')),
+    .post(
+      '/workspaces/:id/tokens',
+      doc({
+        summary: 'Mint a token of a workspace',
+        description: 'Its plaintext is in this answer and nowhere else.',
+        source: 'spec 1 §4.7',
+        answers: {
+          201: {
+            description: 'The new token',
+            body: z.object({ auth_token: z.string(), workspace_id: z.string(), message: z.string() }),
+          },
+        },
+        refusals: [
+          ['not-found', 'workspace not found'],
+          ['too-many', `maximum ${MAX_LIVE_TOKENS} active tokens per workspace`],
+          ['failed', 'failed to create token'],
+        ],
+      }),
+      auth.workspace,
+      async (c) => {
+        const id = WorkspaceId.safeParse(c.req.param('id'));
+        if (!id.success) throw problem.workspaceNotFound();
+        const { plaintext, token } = mint();
+        const { version } = await orFail(c, 'failed to create token', () =>
+          store.change(id.data, commandOf(c, newId), issueTokenWithinLimit(token)),
+        );
+        await barrier.passed(id.data, version);
+        const message = 'Save this token now — it cannot be retrieved again.';
+        return json(c, { auth_token: plaintext, workspace_id: id.data, message }, 201);
+      },
+    )
+
+    .delete(
+      '/workspaces/:id/tokens/:tokenId',
+      doc({
+        summary: 'Revoke a token of a workspace',
+        description: 'No gateway lets it in once this is answered, and what it had opened is closed.',
+        source: 'spec 1 §4.7',
+        answers: { 200: { description: 'Revoked', body: z.object({ status: z.literal('revoked') }) } },
+        refusals: [
+          ['not-found', NOT_FOUND],
+          ['failed', 'failed to revoke token'],
+        ],
+      }),
+      auth.workspace,
+      async (c) => {
+        const id = WorkspaceId.safeParse(c.req.param('id'));
+        if (!id.success) throw new Refusal('not-found', NOT_FOUND);
+        const tokenId = c.req.param('tokenId').toLowerCase();
+        const { version } = await orFail(c, 'failed to revoke token', () =>
+          store.change(id.data, commandOf(c, newId), revokeToken(tokenId)),
+        );
+        await barrier.passed(id.data, version);
+        return json(c, { status: 'revoked' });
+      },
     );
-    await barrier.passed(id.data, version);
-    return json(c, { auth_token: plaintext, workspace_id: id.data });
-  });
 }
 
-/** In constant time for texts of one length. */
-function isSame(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
+function pageOf(c: Context<WithContext>): { limit: number; offset: number } {
+  const limit = wholeNumber(c.req.query('limit'));
+  const offset = wholeNumber(c.req.query('offset'));
+  return { limit: limit === null || limit < 1 || limit > MAX_LIMIT ? DEFAULT_LIMIT : limit, offset: offset ?? 0 };
 }
+
+/** A count as a query may hold one; what is none, or none that a database takes, is `null`. */
+const wholeNumber = (text: string | undefined): number | null =>
+  text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : null;

@@ -34,8 +34,11 @@ export const listed = (row: WorkspaceRow, vitals: Vitals | null) => ({
   monthly_spend: vitals?.monthlySpend ?? 0,
 });
 
-/** `GET /workspaces/:id`. No call of this workspace is known to the registry, so when it made the last one is not either. */
-export const single = (row: WorkspaceRow, vitals: Vitals | null) => ({ ...publicPart(row, vitals), last_outbound_at: null });
+/** `GET /workspaces/:id`. */
+export const single = (row: WorkspaceRow, vitals: Vitals | null, lastOutboundAt: string | null) => ({
+  ...publicPart(row, vitals),
+  last_outbound_at: lastOutboundAt,
+});
 
 /** An element of `GET /registry/:id/peers`. */
 export const peer = (row: WorkspaceRow, vitals: Vitals | null) => {

@@ -1,7 +1,8 @@
 /** Who was given access, who lost it and who was refused: which facts say so, and how an operator reads them. No token material (I10). */
-import { type AccessFact, type DenialFact, isWorkspaceId, type Json, type WorkspaceFact } from '@molecule/contracts';
+import { type AccessFact, type DenialFact, isWorkspaceId, Json, type WorkspaceFact } from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
 import type { Kysely } from 'kysely';
+import { z } from 'zod';
 import type { Tables } from '../../database.ts';
 
 export const accessLog: Projection<Tables, AccessFact | DenialFact | WorkspaceFact> = {
@@ -51,13 +52,14 @@ function told({ type, data }: AccessFact | DenialFact | WorkspaceFact): Record<s
   }
 }
 
-export interface AccessLogEntry {
-  readonly id: string;
-  readonly type: string;
-  readonly at: string;
-  readonly workspace_id: string | null;
-  readonly data: Json;
-}
+export const AccessLogEntry = z.object({
+  id: z.string(),
+  type: z.string(),
+  at: z.string(),
+  workspace_id: z.string().nullable(),
+  data: Json,
+});
+export type AccessLogEntry = z.infer<typeof AccessLogEntry>;
 
 const NEWEST = 100;
 

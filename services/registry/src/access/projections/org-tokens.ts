@@ -2,6 +2,7 @@
 import type { AccessFact } from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
 import type { Kysely } from 'kysely';
+import { z } from 'zod';
 import type { Tables } from '../../database.ts';
 
 export const orgTokens: Projection<Tables, AccessFact> = {
@@ -39,15 +40,16 @@ export const orgTokens: Projection<Tables, AccessFact> = {
 };
 
 /** An org token as spec 1 §4.8 lists it: what is empty is left out. */
-export interface ListedOrgToken {
-  readonly id: string;
-  readonly prefix: string;
-  readonly name?: string;
-  readonly org_id?: string;
-  readonly created_by?: string;
-  readonly created_at: string;
-  readonly last_used_at?: string;
-}
+export const ListedOrgToken = z.object({
+  id: z.string(),
+  prefix: z.string(),
+  name: z.string().optional(),
+  org_id: z.string().optional(),
+  created_by: z.string().optional(),
+  created_at: z.string(),
+  last_used_at: z.string().optional(),
+});
+export type ListedOrgToken = z.infer<typeof ListedOrgToken>;
 
 const MAX_LISTED = 500;
 

@@ -1,6 +1,8 @@
 /** Tokens by workspace: which facts change a row. A revoked one stays, with the time it died, until its workspace is purged. */
 import type { WorkspaceFact } from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
 import type { Tables } from '../../database.ts';
 
 export const tokens: Projection<Tables, WorkspaceFact> = {
@@ -25,3 +27,37 @@ export const tokens: Projection<Tables, WorkspaceFact> = {
     }
   },
 };
+
+/** A token as spec 1 §4.7 lists it. */
+export const ListedToken = z.object({
+  id: z.string(),
+  prefix: z.string(),
+  created_at: z.string(),
+  last_used_at: z.string().nullable(),
+});
+export type ListedToken = z.infer<typeof ListedToken>;
+
+/** The live tokens of a workspace, newest first. */
+export async function listTokens(
+  db: Kysely<Tables>,
+  workspaceId: string,
+  { limit, offset }: { readonly limit: number; readonly offset: number },
+): Promise<ListedToken[]> {
+  const rows = await db
+    .selectFrom('tokens')
+    .leftJoin('token_uses', 'token_uses.token_id', 'tokens.token_id')
+    .select(['tokens.token_id as id', 'prefix', 'issued_at', 'token_uses.last_used_at'])
+    .where('workspace_id', '=', workspaceId)
+    .where('revoked_at', 'is', null)
+    .orderBy('issued_at', 'desc')
+    .orderBy('tokens.token_id')
+    .limit(limit)
+    .offset(offset)
+    .execute();
+  return rows.map(({ id, prefix, issued_at, last_used_at }) => ({
+    id,
+    prefix,
+    created_at: issued_at.toISOString(),
+    last_used_at: last_used_at?.toISOString() ?? null,
+  }));
+}

@@ -1,0 +1,157 @@
+/**
+ * One exchange with a server behind us: undici onto the raw response (limits §3, traps 1–4), and the headers that pass.
+ *
+ *   X1. An answer that breaks off is never completed as if it were whole: the client's connection is destroyed.
+ *   X2. A client that goes away ends a GET or HEAD upstream, so that streams end; everything else runs to its end (spec 2 §1.7).
+ */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { readBody } from './body.ts';
+
+/** Bodies up to this size are read whole before they are sent on; larger ones, and those of unknown size, are streamed. */
+const BUFFERED_BYTES = 64 * 1024;
+
+/** Headers that concern one connection only, and those that this hop makes itself. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'http2-settings',
+]);
+
+export interface Failure {
+  readonly error: Error;
+  /** Whether the service may have seen any of the request. */
+  readonly written: boolean;
+}
+
+/** One attempt: what undici reports of it, on its way to the client. */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly over: Promise<Failure | null>;
+  readonly #end: (failure: Failure | null) => void;
+  readonly #res: ServerResponse;
+  readonly #abortable: boolean;
+  readonly #onReached: () => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #answering = false;
+  #clientGone = false;
+
+  constructor(res: ServerResponse, method: string, onReached: () => void) {
+    const { promise, resolve } = Promise.withResolvers<Failure | null>();
+    this.over = promise;
+    this.#end = resolve;
+    this.#res = res;
+    this.#abortable = method === 'GET' || method === 'HEAD';
+    this.#onReached = onReached;
+    this.#clientGone = res.destroyed;
+    res.on('drain', this.#onDrain).on('close', this.#onClose);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.#onReached();
+    if (this.#clientGone && this.#abortable) controller.abort(new ClientGone());
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: OutgoingHttpHeaders): void {
+    if (status < 200 || this.#clientGone) return;
+    this.#answering = true;
+    this.#res.writeHead(status, responseHeaders(headers));
+    // A stream's head must not wait for its first event; when data is there already, head and data leave together.
+    if (headers['content-length'] === undefined) process.nextTick(this.#flush);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#clientGone) return;
+    if (!this.#res.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#detach();
+    if (!this.#clientGone) this.#res.end();
+    this.#end(null);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#detach();
+    if (this.#answering) this.#res.destroy(); // X1
+    this.#end(this.#clientGone ? null : { error, written: this.#controller !== undefined });
+  }
+
+  readonly #onDrain = (): void => this.#controller?.resume();
+
+  readonly #onClose = (): void => {
+    if (this.#res.writableFinished) return;
+    this.#clientGone = true;
+    if (this.#abortable) this.#controller?.abort(new ClientGone());
+    else this.#controller?.resume(); // X2: what still comes is read and dropped
+  };
+
+  readonly #flush = (): void => {
+    if (!this.#clientGone && !this.#res.writableEnded) this.#res.flushHeaders();
+  };
+
+  #detach(): void {
+    this.#res.off('drain', this.#onDrain).off('close', this.#onClose);
+  }
+}
+
+class ClientGone extends Error {
+  constructor() {
+    super('the client has gone');
+  }
+}
+
+/** undici refuses to send it: the client's doing, not the service's. */
+export const isRequestError = (error: Error): boolean => (error as NodeJS.ErrnoException).code === 'UND_ERR_INVALID_ARG';
+
+/** The client's headers, flat, without those of the hop and without those to be dropped. Names come in lower case. */
+export function requestHeaders({ rawHeaders, headers }: IncomingMessage, drop: (name: string) => boolean): string[] {
+  const named = namedByConnection(headers.connection);
+  const kept: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string;
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || drop(lower) || named?.has(lower)) continue;
+    kept.push(name, rawHeaders[index + 1] as string);
+  }
+  return kept;
+}
+
+function responseHeaders(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  const named = namedByConnection(headers['connection']);
+  const kept: OutgoingHttpHeaders = {};
+  for (const name of Object.keys(headers)) {
+    if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
+    kept[name] = headers[name];
+  }
+  return kept;
+}
+
+/** `Connection: keep-alive, x-foo` makes `x-foo` a header of the hop. */
+function namedByConnection(value: OutgoingHttpHeaders[string]): ReadonlySet<string> | undefined {
+  if (typeof value !== 'string' || value === 'keep-alive' || value === 'close') return undefined;
+  return new Set(
+    value
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim())
+      // These are not the connection's business, whatever a client says.
+      .filter((name) => name !== 'host' && name !== 'content-length' && name !== 'authorization'),
+  );
+}
+
+/** @throws BodyError when the client goes away, or is too slow */
+export async function requestBody(req: IncomingMessage): Promise<Buffer | IncomingMessage | null> {
+  const length = req.headers['content-length'];
+  if (length === undefined) return req.headers['transfer-encoding'] === undefined ? null : req;
+  if (Number(length) === 0) return null;
+  return Number(length) <= BUFFERED_BYTES ? readBody(req, { maxBytes: BUFFERED_BYTES }) : req;
+}
