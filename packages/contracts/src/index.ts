@@ -56,3 +56,4 @@ export { DenialReport, TokenUses } from './reports.ts';
 export { type LedgerService, SCHEMAS, SERVICES, ServiceName } from './services.ts';
 export { StatusReason, WORKSPACE_STATUSES, WorkspaceStatus } from './status.ts';
 export { PLATFORM, STREAMS, subjects } from './subjects.ts';
+export { provisionTimeoutSeconds, remoteStaleAfterSeconds } from './timers.ts';
