@@ -8,6 +8,7 @@ import { type Basics, Counter, Histogram, type Scope } from '@molecule/service';
 import { Templates } from '@molecule/templates';
 import { openBackend } from './backends/choose.ts';
 import type { Config } from './config.ts';
+import { consoleRoutes } from './console/routes.ts';
 import { containers } from './container/container.ts';
 import type { Tables } from './database.ts';
 import { installationOf } from './installation.ts';
@@ -77,7 +78,7 @@ export async function createProvisioner(
     },
   });
   loops.every('backend-housekeeping', TEND_EVERY_MS, (signal) => backend.tend(signal));
-  return await chassis.serve(httpService(serviceApp(log)));
+  return await chassis.serve(httpService(serviceApp(log).route('/', consoleRoutes())));
 }
 
 function measured(metrics: Basics['metrics']): (outcome: 'started' | 'failed' | 'given-up', seconds: number) => void {
