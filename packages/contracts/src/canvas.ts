@@ -1,4 +1,5 @@
 /** How facts look to canvases: the envelope of spec 1 §6.1, and which fact shows as which event (§6.4, kind P). */
+import type { CanvasEventName } from './canvas-catalogue.ts';
 import type { AnyRecordedFact } from './facts/index.ts';
 import type { Json } from './facts/workspace.ts';
 
@@ -17,14 +18,22 @@ export function canvasEvents(fact: AnyRecordedFact): readonly CanvasEvent[] {
     : [{ event: shown.event, workspace_id: fact.workspaceId, timestamp: fact.recordedAt, payload: shown.payload }];
 }
 
-function translate(fact: AnyRecordedFact): { event: string; payload: Record<string, Json> } | null {
+interface Shown {
+  readonly event: CanvasEventName;
+  readonly payload: Record<string, Json>;
+}
+
+function translate(fact: AnyRecordedFact): Shown | null {
   switch (fact.type) {
     case 'workspace.created':
       return fact.data.by === 'register' ? null : createdEvent(fact.data);
     case 'workspace.registered':
       return { event: 'WORKSPACE_ONLINE', payload: { url: fact.data.url, agent_card: fact.data.agentCard } };
     case 'workspace.status':
-      return fact.data.event === null ? null : { event: fact.data.event.type, payload: fact.data.event.payload };
+      // The decision names the event; a newer registry may name one that this catalogue does not have yet.
+      return fact.data.event === null
+        ? null
+        : { event: fact.data.event.type as CanvasEventName, payload: fact.data.event.payload };
     case 'workspace.removed':
       return {
         event: 'WORKSPACE_REMOVED',
@@ -117,7 +126,7 @@ const unknownFact = (_fact: never): null => null;
 
 const agentPayload = ({ agentId, model }: { readonly agentId: string; readonly model: string }) => ({ agent_id: agentId, model });
 
-function createdEvent(data: Extract<AnyRecordedFact, { type: 'workspace.created' }>['data']) {
+function createdEvent(data: Extract<AnyRecordedFact, { type: 'workspace.created' }>['data']): Shown {
   switch (data.status) {
     case 'online':
       return { event: 'WORKSPACE_ONLINE', payload: { name: data.name, external: true } };

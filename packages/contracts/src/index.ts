@@ -47,6 +47,7 @@ export {
   type WorkspaceFact,
   workspaceFacts,
 } from './facts/workspace.ts';
+export { GAP_REASONS, GapPayload, type GapReason } from './gap.ts';
 export { Beat, type BeatMark, HeartbeatBody, RuntimeMetadata } from './heartbeat.ts';
 export { id12, isWorkspaceId, MessageId, ScheduleId, Timestamp, TokenId, WorkspaceId } from './ids.ts';
 export { LiveBatch, LiveEvent } from './live.ts';

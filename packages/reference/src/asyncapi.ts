@@ -15,6 +15,7 @@ import {
   DenialReport,
   FACTS,
   type FactContract,
+  GapPayload,
   LiveBatch,
   type RpcContract,
   STREAMS,
@@ -125,30 +126,37 @@ const recordedFact = (type: string, { schema }: FactContract) =>
     data: schema,
   });
 
-/** A frame of the socket (spec 1 §6.1). `seq`: our addition, to go on from after a reconnect. */
-const frameOf = (event: string, { payload }: CanvasEventContract) =>
+type Payload = Pick<CanvasEventContract, 'payload'>;
+
+/** A frame of the socket (spec 1 §6.1). `seq`: our addition, to come back with. */
+const frameOf = (event: string, { payload }: Payload) =>
   z.object({
     event: z.literal(event),
     workspace_id: z.string(),
     timestamp: z.iso.datetime(),
     payload,
-    seq: z.unknown().optional().describe('Where this stands: `?since=` goes on after it.'),
+    seq: z.string().describe('Where this stands, opaque: who comes back with `?since=` is told what was missed since.'),
   });
 
-/** An event of the SSE stream (spec 1 §6.3): what stands behind `data: `. */
-const sseOf = (event: string, { payload }: CanvasEventContract) =>
+/** An event of the SSE stream (spec 1 §6.3): what stands behind `data: `. The `seq` of a frame stands behind `id: `. */
+const sseOf = (event: string, { payload }: Payload) =>
   z.object({ type: z.literal(event), timestamp: z.int().describe('Milliseconds since the epoch.'), data: payload });
 
 export const CANVAS_SOCKET_EVENTS: readonly string[] = Object.keys(CANVAS_EVENTS);
 
 /** `WORKSPACE_ONLINE` → `Frame.WORKSPACE_ONLINE` */
-const catalogue = (prefix: string, shapeOf: (event: string, contract: CanvasEventContract) => z.ZodType) =>
-  Object.fromEntries(
+const catalogue = (prefix: string, shapeOf: (event: string, contract: Payload) => z.ZodType) => ({
+  ...Object.fromEntries(
     Object.entries(CANVAS_EVENTS).map(([event, contract]) => [
       `${prefix}.${event}`,
       message(event, `${contract.when}${contract.kind === 'live' ? ' Not stored.' : ''}`, shapeOf(event, contract)),
     ]),
-  );
+  ),
+  [`${prefix}.GAP`]: message('GAP', GAP_TOLD, shapeOf('GAP', { payload: GapPayload })),
+});
+
+const GAP_TOLD =
+  'Only to who came back with a place: some of what was missed cannot be told; the current state is to be read again.';
 
 const EDGE: Readonly<Record<string, Channel>> = {
   'edge.socket': {
@@ -166,13 +174,19 @@ const EDGE: Readonly<Record<string, Channel>> = {
           type: 'object',
           properties: { 'X-Workspace-ID': { type: 'string', description: 'Who listens; without it, a canvas.' } },
         },
+        query: {
+          type: 'object',
+          properties: {
+            since: { type: 'string', description: 'The `seq` of the last frame: what was missed since comes first.' },
+          },
+        },
       },
     },
   },
   'edge.sse': channel(
     '/workspaces/{id}/events/stream',
     'Server-sent events of one workspace',
-    'Begins with the comment `: ping`. 64 events may wait for a slow reader; what is beyond is dropped.',
+    'Begins with the comment `: ping`. Who comes back with Last-Event-ID is told first what was missed since. 64 events may wait for a slow reader; what is beyond is dropped.',
     catalogue('Event', sseOf),
     'edge',
   ),

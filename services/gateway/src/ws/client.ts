@@ -6,8 +6,9 @@
  */
 import type { Buffer } from 'node:buffer';
 import type { FactPlace } from '@molecule/bus';
+import type { GapReason } from '@molecule/contracts';
 import type { Credential } from './credential.ts';
-import { type GapReason, gapEvent } from './gap.ts';
+import { gapEvent } from './gap.ts';
 import { isLater } from './seq.ts';
 import type { Wire } from './wire.ts';
 
@@ -166,7 +167,7 @@ export class Client {
   }
 
   #putGap(reason: GapReason, seq: string): boolean {
-    return this.#put(this.options.wire.encode(gapEvent(this.#seq, reason, this.#now()), seq));
+    return this.#put(this.options.wire.encode(gapEvent({ since: this.#seq, reason }, this.#now()), seq));
   }
 
   #put(bytes: Buffer): boolean {

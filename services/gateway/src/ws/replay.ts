@@ -8,11 +8,10 @@
  *       of a client, and what waits behind it (client.ts).
  */
 import { type FactPlace, type FactsExtent, FactsGone, type PlacedFact } from '@molecule/bus';
-import { canvasEvents } from '@molecule/contracts';
+import { canvasEvents, type GapReason } from '@molecule/contracts';
 import type { Log } from '@molecule/service';
 import type { Client } from './client.ts';
 import type { Fanout } from './fanout.ts';
-import type { GapReason } from './gap.ts';
 import { type KnownPlace, parseSeq, seqOf, streamMark } from './seq.ts';
 
 /** How many facts are told again at most. */
