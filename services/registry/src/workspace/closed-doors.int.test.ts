@@ -66,6 +66,15 @@ describe('GET /admin/workspaces/:id/test-token', () => {
     expect(await door(registry, NOBODY, false)).toBe(404);
   });
 
+  it('is not there for a workspace that was removed', async ({ postgresUrl, natsUrl, log, bus: _ }) => {
+    const registry = await open({ postgresUrl, natsUrl, log }, {});
+    const id = await registry.create();
+    const door = () => registry.call('GET', `/admin/workspaces/${id}/test-token`);
+    expect((await door()).status).toBe(200);
+    await registry.call('DELETE', `/workspaces/${id}`);
+    expect(await door()).toMatchObject({ status: 404, body: { error: 'workspace not found' } });
+  });
+
   it.for(['production', 'prod', 'Production'])(
     'is not there with MOLECULE_ENV=%s, unless switched on',
     async (env, { postgresUrl, natsUrl, log, bus: _ }) => {

@@ -1,0 +1,26 @@
+/** `docs/reference/rough-edges.md` names tests: each is where it says. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../../${path}`, import.meta.url)), 'utf8');
+const rows = read('docs/reference/rough-edges.md')
+  .split('\n')
+  .flatMap((line) => {
+    const [, number, , , shownBy] = line.split(/ ?\| ?/);
+    return number !== undefined && /^\d+$/.test(number) ? [{ number: Number(number), shownBy: shownBy ?? '' }] : [];
+  });
+
+const shown = rows.filter(({ shownBy }) => shownBy.includes('“'));
+
+it('has all of them, in order', () =>
+  expect(rows.map(({ number }) => number)).toEqual(Array.from({ length: 24 }, (_, n) => n + 1)));
+
+it.each(shown)('names tests for #$number that there are', ({ shownBy }) => {
+  for (const [, path = '', title = ''] of shownBy.matchAll(/`([^`]+)` “([^”]+)”/g)) expect(read(path)).toContain(title);
+});
+
+it('names a test for each, but for what is not built', () => {
+  const without = rows.filter((row) => !shown.includes(row)).map(({ number }) => number);
+  expect(without).toEqual([12]);
+});
