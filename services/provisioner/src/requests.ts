@@ -3,6 +3,7 @@ import type { RequestServer } from '@molecule/bus';
 import { ask, id12 } from '@molecule/contracts';
 import { workspaceWithPrefix } from './container/projections/container-list.ts';
 import type { Parts } from './parts.ts';
+import { runtimeIn } from './provisioning/configured-runtime.ts';
 import type { Runs } from './provisioning/runs.ts';
 
 const LOOK_LIMIT_MS = 10_000;
@@ -28,6 +29,11 @@ export function serveRequests(requests: RequestServer, parts: Parts, runs: Runs)
   requests.serve(ask.provisioner.isRunning, ({ workspaceId }) =>
     backend.isRunning(id12(workspaceId), AbortSignal.timeout(LOOK_LIMIT_MS)),
   );
+
+  requests.serve(ask.provisioner.configuredRuntime, async ({ workspaceId }) => {
+    const config = await backend.readConfig(id12(workspaceId), 'config.yaml', AbortSignal.timeout(LOOK_LIMIT_MS));
+    return { runtime: config === undefined ? null : runtimeIn(config.toString()) };
+  });
 
   requests.serve(ask.provisioner.stop, ({ workspaceId, removeVolume, commandId }) =>
     runs.stop(id12(workspaceId), workspaceId, { removeVolume, commandId }),

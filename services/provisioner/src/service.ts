@@ -13,23 +13,28 @@ import { containers } from './container/container.ts';
 import type { Tables } from './database.ts';
 import { installationOf } from './installation.ts';
 import type { Parts } from './parts.ts';
+import { sweepHealth } from './provisioning/health.ts';
 import { HEARD, react, reconcile, recover } from './provisioning/reactions.ts';
 import { Runs } from './provisioning/runs.ts';
 import { serveRequests } from './requests.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/provisioner', import.meta.url));
 const TEND_EVERY_MS = 60_000;
+/** Spec 1 §2.5. */
+const HEALTH_EVERY_MS = 15_000;
 
 export interface ProvisionerOptions {
   /** In one process with the gateway: its port, once it listens. */
   readonly gatewayPort?: () => number | Promise<number>;
+  /** How often it is looked whether what should run does, in milliseconds. */
+  readonly healthEveryMs?: number;
 }
 
 export async function createProvisioner(
   config: Config,
   basics: Basics,
   scope: Scope,
-  { gatewayPort = () => config.GATEWAY_PORT }: ProvisionerOptions = {},
+  { gatewayPort = () => config.GATEWAY_PORT, healthEveryMs = HEALTH_EVERY_MS }: ProvisionerOptions = {},
 ): Promise<RunningService> {
   const { log, clock, loops, instance, metrics } = basics;
   const chassis = await openChassis<Tables>(
@@ -70,12 +75,17 @@ export async function createProvisioner(
   serveRequests(requests, parts, runs);
 
   let reconciled = false;
+  let leads: AbortSignal | undefined;
   chassis.hear(HEARD, (facts, leading) => react(parts, runs, facts, leading), {
     first: async (leading) => {
       await recover(parts, runs, leading);
       if (!reconciled) await reconcile(parts, runs, leading);
       reconciled = true;
+      leads = leading;
     },
+  });
+  loops.every('health-sweep', healthEveryMs, async () => {
+    if (leads !== undefined && !leads.aborted) await sweepHealth(parts, runs, leads);
   });
   loops.every('backend-housekeeping', TEND_EVERY_MS, (signal) => backend.tend(signal));
   return await chassis.serve(httpService(serviceApp(log).route('/', consoleRoutes())));

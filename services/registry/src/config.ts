@@ -28,5 +28,8 @@ export const Config = z.object({
   A2A_PROXY_URL: configPieces.serviceUrls('http://127.0.0.1:8082'),
   /** Templates of workspaces; unset, those that come with Molecule. */
   CONFIGS_DIR: z.string().default(''),
+  /** Templates of organisations, and the manifest that lists the runtimes; unset, both are looked for in the usual places. */
+  ORG_TEMPLATES_DIR: z.string().default(''),
+  WORKSPACE_MANIFEST_PATH: z.string().default(''),
 });
 export type Config = z.infer<typeof Config>;

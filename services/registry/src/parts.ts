@@ -4,6 +4,7 @@ import type { Barrier } from '@molecule/directory';
 import type { Ledger } from '@molecule/event-store';
 import type { NetGuard } from '@molecule/net-guard';
 import type { Clock, Log, Mode } from '@molecule/service';
+import type { Templates } from '@molecule/templates';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Fleet } from './workspace/fleet.ts';
@@ -12,7 +13,6 @@ import type { Lists } from './workspace/lists.ts';
 import type { Mint } from './workspace/minting.ts';
 import type { Past } from './workspace/past.ts';
 import type { RestartContexts } from './workspace/restart-contexts.ts';
-import type { RestartSource, RestartWish } from './workspace/restart-source.ts';
 import type { WorkspaceStore } from './workspace/store.ts';
 
 export interface Parts {
@@ -27,7 +27,7 @@ export interface Parts {
   readonly guard: NetGuard;
   readonly mint: Mint;
   readonly contexts: RestartContexts;
-  readonly restartSource: (wish: RestartWish) => Promise<RestartSource>;
+  readonly templates: Templates;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;

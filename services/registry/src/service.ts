@@ -8,6 +8,7 @@ import { type Ledger, whileLeading } from '@molecule/event-store';
 import { httpService, type RunningService, ServiceClient, type ServiceClientOptions, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
+import { Templates } from '@molecule/templates';
 import { access, denial } from './access/aggregate.ts';
 import { keepAccess } from './access/keeping.ts';
 import { accessLogRoutes } from './access/log-routes.ts';
@@ -35,7 +36,6 @@ import { HEARD, react } from './workspace/reactions.ts';
 import { recordRoutes } from './workspace/record-routes.ts';
 import { serveWorkspaceRequests } from './workspace/requests.ts';
 import { RestartContexts } from './workspace/restart-contexts.ts';
-import { restartSources } from './workspace/restart-source.ts';
 import { workspaceRoutes } from './workspace/routes.ts';
 import { WorkspaceStore } from './workspace/store.ts';
 import { testTokenRoutes } from './workspace/test-token-routes.ts';
@@ -43,7 +43,6 @@ import { tokenRoutes } from './workspace/token-routes.ts';
 import { saveVitals } from './workspace/vitals.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/registry', import.meta.url));
-const TEMPLATES = fileURLToPath(new URL('../../../workspace-templates', import.meta.url));
 /** How often what beats said is written; a crash forgets at most this much of it. */
 const SAVE_EVERY_MS = 2_000;
 /** The fleet in memory follows the log by itself; this only makes sure of it. */
@@ -159,7 +158,7 @@ export async function createRegistry(
       }),
     (open) => open.close(),
   );
-  const restartSource = restartSources(config.CONFIGS_DIR || TEMPLATES);
+  const templates = await Templates.open(config, (message) => log.warn(message));
   const parts: Parts = {
     bus,
     ledger,
@@ -172,7 +171,7 @@ export async function createRegistry(
     guard,
     mint,
     contexts,
-    restartSource,
+    templates,
     clock,
     newId,
     log,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { defineFacts, type FactOf, type RecordedFactOf } from '../define.ts';
 import { WorkspaceId } from '../ids.ts';
+import { StartOptions } from './workspace.ts';
 
 export const BackendName = z.enum(['docker', 'process', 'none']);
 export type BackendName = z.infer<typeof BackendName>;
@@ -9,7 +10,13 @@ export type BackendName = z.infer<typeof BackendName>;
 export const containerFacts = defineFacts({
   /** A start was taken on; `run` counts the starts of this workspace and fences late results. */
   'container.starting': {
-    schema: z.object({ workspaceId: WorkspaceId, run: z.number().int(), backend: BackendName }),
+    schema: z.object({
+      workspaceId: WorkspaceId,
+      run: z.number().int(),
+      backend: BackendName,
+      /** How it differs from an ordinary start: kept with it, for whoever takes it over. */
+      start: StartOptions.optional(),
+    }),
     audience: 'owner',
   },
   'container.started': {

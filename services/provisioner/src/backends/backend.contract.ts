@@ -29,6 +29,7 @@ export const describeBackend = (name: string, open: () => Promise<BackendUnderTe
     env: {},
     seed: [config('Ada')],
     files: [],
+    resetSession: false,
     mount: null,
     ...change,
   });
@@ -114,6 +115,17 @@ export const describeBackend = (name: string, open: () => Promise<BackendUnderTe
       const spec = aWorkload({ seed: [file('skills/greet/SKILL.md', '# Greet'), config('Ada')] });
       urlOf(await start(spec));
       expect(await under.readConfig(id12(spec.workspaceId), 'skills/greet/SKILL.md')).toMatchObject({ text: '# Greet' });
+    });
+
+    test('reads the configuration of what runs, and of nothing else', async ({ under: { backend }, start }) => {
+      const spec = aWorkload();
+      const prefix = id12(spec.workspaceId);
+      expect(await backend.readConfig(prefix, 'config.yaml', signal)).toBeUndefined();
+      urlOf(await start(spec));
+      expect((await backend.readConfig(prefix, 'config.yaml', signal))?.toString()).toBe('name: "Ada"\nruntime: echo\n');
+      expect(await backend.readConfig(prefix, 'no-such.yaml', signal)).toBeUndefined();
+      await backend.stop(prefix, signal);
+      expect(await backend.readConfig(prefix, 'config.yaml', signal)).toBeUndefined();
     });
 
     test('removes a volume, and takes an absent one for removed', async ({ under: { backend }, start }) => {

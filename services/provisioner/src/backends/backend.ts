@@ -27,6 +27,8 @@ export interface WorkloadSpec {
   readonly seed: readonly ConfigFile[];
   /** Written in any case, before the workload starts. */
   readonly files: readonly ConfigFile[];
+  /** Throws away what the agent remembers of earlier sessions, before it starts. */
+  readonly resetSession: boolean;
   /** A directory of the host to work in, in place of the workspace's own volume (spec 3 §1.7). */
   readonly mount: { readonly hostPath: string; readonly readOnly: boolean } | null;
 }
@@ -57,6 +59,9 @@ export interface Backend {
   /** `certain: false` counts as running (B3). */
   isRunning(prefix: string, signal: AbortSignal): Promise<{ running: boolean; certain: boolean }>;
 
+  /** A file of the config volume of a workload that runs, at most `MAX_READ_BYTES` of it; `undefined`: nothing runs, or it is not there. */
+  readConfig(prefix: string, path: string, signal: AbortSignal): Promise<Buffer | undefined>;
+
   /** Only after a proven stop (I6). Absent is success. @throws when it could not be removed. */
   removeVolume(prefix: string, signal: AbortSignal): Promise<void>;
 
@@ -72,6 +77,8 @@ export interface Backend {
   /** Whether it could start something now. */
   healthy(): Promise<{ ok: boolean; detail: string }>;
 }
+
+export const MAX_READ_BYTES = 256 * 1024;
 
 /** What a backend of this platform calls itself when there is none. */
 export class NoBackendError extends Error {

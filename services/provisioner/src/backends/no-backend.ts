@@ -16,6 +16,10 @@ export class NoBackend implements Backend {
     return { running: true, certain: false };
   }
 
+  async readConfig() {
+    return undefined;
+  }
+
   async removeVolume() {}
 
   async listManaged() {

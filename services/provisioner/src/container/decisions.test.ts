@@ -2,7 +2,7 @@ import { type ContainerFact, WorkspaceId } from '@molecule/contracts';
 import { scenario } from '@molecule/testkit';
 import { describe, it } from 'vitest';
 import { container } from './container.ts';
-import { reportFailed, reportStarted, reportStopped, takeOn, takeOver } from './decisions.ts';
+import { reportExited, reportFailed, reportStarted, reportStopped, takeOn, takeOver } from './decisions.ts';
 
 const { given } = scenario(container);
 const workspaceId = WorkspaceId.parse('0b6c2f53-6d52-4c0c-8f3e-0f6f7c1d2e3f');
@@ -23,6 +23,41 @@ describe('taking on a start', () => {
     given().when(takeOn({ workspaceId, backend })).then(starting(1));
     given(starting(1), started(1)).when(takeOn({ workspaceId, backend })).then(starting(2));
     given(starting(1), started(1), stopped(true)).when(takeOn({ workspaceId, backend })).then(starting(2));
+  });
+});
+
+describe('a start that does more than start', () => {
+  const start = { template: 'echo', resetSession: true };
+  const special = (run: number): ContainerFact => ({ type: 'container.starting', data: { workspaceId, run, backend, start } });
+  it('says so', () => given().when(takeOn({ workspaceId, backend, start })).then(special(1)));
+  it('W3: still does when it is taken over, and not once it has run', () => {
+    given(special(1))
+      .when(takeOver({ workspaceId, backend, run: 1 }))
+      .then(special(2));
+    given(special(1), started(1))
+      .when(takeOver({ workspaceId, backend, run: 1 }))
+      .then(starting(2));
+  });
+});
+
+describe('a workload that the engine has not', () => {
+  it('has exited, if it was believed to run', () => {
+    const exited: ContainerFact = { type: 'container.exited', data: { workspaceId, run: 1 } };
+    given(starting(1), started(1))
+      .when(reportExited({ workspaceId, run: 1 }))
+      .then(exited);
+    given(starting(1), started(1), exited)
+      .when(reportExited({ workspaceId, run: 1 }))
+      .thenNothing();
+    given(starting(1), started(1), starting(2))
+      .when(reportExited({ workspaceId, run: 1 }))
+      .thenNothing();
+    given(starting(1), started(1), stopped(false))
+      .when(reportExited({ workspaceId, run: 1 }))
+      .thenNothing();
+    given(starting(1), started(1), starting(2), started(2))
+      .when(reportExited({ workspaceId, run: 1 }))
+      .thenNothing();
   });
 });
 

@@ -60,6 +60,12 @@ async function directoryOf(templates: Templates, name: string): Promise<string |
   return located.kind === 'directory' ? located.path : undefined;
 }
 
+/** All that a template holds; nothing when it has gone. */
+export async function filesOfTemplate(templates: Templates, label: string): Promise<readonly ConfigFile[]> {
+  const directory = await templates.directoryOf(label);
+  return directory === null ? [] : await filesOf(directory);
+}
+
 const hasConfig = (files: readonly ConfigFile[]): boolean => files.some(({ path }) => path === 'config.yaml');
 
 /** All regular files; `config.yaml` comes last, so that where it is the rest is too. @throws when there is too much of it. */

@@ -1,9 +1,9 @@
 /** From a blueprint to something that runs (spec 3 §1.10). It says what came of it; recording that is its caller's business. */
-import type { WorkspaceId, WorkspaceStatus } from '@molecule/contracts';
+import type { StartOptions, WorkspaceId, WorkspaceStatus } from '@molecule/contracts';
 import type { WorkloadSpec } from '../backends/backend.ts';
 import type { Parts } from '../parts.ts';
 import { type Blueprint, blueprintOf } from './blueprints.ts';
-import { seedFor } from './config-source.ts';
+import { filesOfTemplate, seedFor } from './config-source.ts';
 import { FAILURES, type Failure } from './failures.ts';
 import { agentEnvironment } from './identity.ts';
 import { rotateToken } from './token.ts';
@@ -17,25 +17,24 @@ export type Provisioned =
 /** I5: what is in any other status is not started, whoever asked for it earlier. */
 export const MAY_RUN: ReadonlySet<WorkspaceStatus> = new Set(['provisioning', 'online', 'degraded', 'offline']);
 
+export interface Start {
+  readonly workspaceId: WorkspaceId;
+  readonly run: number;
+  /** How it differs from an ordinary one. */
+  readonly options?: StartOptions | undefined;
+}
+
 /** `signal` bounds it as a whole. Never rejects. */
-export async function provision(
-  parts: Parts,
-  { workspaceId, run }: { workspaceId: WorkspaceId; run: number },
-  signal: AbortSignal,
-): Promise<Provisioned> {
+export async function provision(parts: Parts, start: Start, signal: AbortSignal): Promise<Provisioned> {
   try {
-    return await steps(parts, { workspaceId, run }, signal);
+    return await steps(parts, start, signal);
   } catch (error) {
     return { kind: 'failed', failure: FAILURES.start, cause: error };
   }
 }
 
-async function steps(
-  parts: Parts,
-  { workspaceId, run }: { workspaceId: WorkspaceId; run: number },
-  signal: AbortSignal,
-): Promise<Provisioned> {
-  const { ledger, directory, backend, templates, awarenessUrl } = parts;
+async function steps(parts: Parts, { workspaceId, run, options }: Start, signal: AbortSignal): Promise<Provisioned> {
+  const { ledger, directory, backend, templates, awarenessUrl, log } = parts;
   const entry = directory.get(workspaceId);
   if (entry !== undefined && !MAY_RUN.has(entry.status)) return { kind: 'moot' };
   const blueprint = await blueprintOf(ledger.db, workspaceId);
@@ -46,16 +45,22 @@ async function steps(
   if (seed === undefined) {
     return { kind: 'failed', failure: FAILURES.noConfig(workspaceId), cause: new Error('the template has no config.yaml') };
   }
+  const template = options?.template ?? null;
+  const chosen = template === null ? [] : await filesOfTemplate(templates, template);
+  if (template !== null && chosen.length === 0)
+    log.warn({ workspaceId, template }, 'a template has gone; the volume stays as it is');
   const token = await rotateToken(parts, { workspaceId, run, signal });
   if (token.kind === 'unwanted') return { kind: 'moot' };
   signal.throwIfAborted();
+  const env = agentEnvironment(blueprint, { workspaceId, awarenessUrl, given: {} });
   const spec: WorkloadSpec = {
     workspaceId,
     runtime: blueprint.runtime,
     tier: blueprint.tier,
-    env: agentEnvironment(blueprint, { workspaceId, awarenessUrl, given: {} }),
+    env,
     seed,
-    files: token.files,
+    files: [...chosen, ...token.files],
+    resetSession: options?.resetSession === true || YES.has(env['WORKSPACE_RESET_SESSION'] ?? ''),
     mount: mountOf(blueprint, parts.workspaceDir),
   };
   const started = await backend.start(spec, signal);
@@ -63,6 +68,9 @@ async function steps(
     ? { kind: 'started', url: started.url }
     : { kind: 'failed', failure: FAILURES.start, cause: started.cause };
 }
+
+/** Spec 3 §1.5 step 2. */
+const YES: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
 
 /** Spec 3 §1.7: with access `none`, the default, a directory of the host is not mounted. */
 const mountOf = ({ workspaceDir, workspaceAccess }: Blueprint, fallback: string): WorkloadSpec['mount'] => {

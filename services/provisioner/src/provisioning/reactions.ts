@@ -1,6 +1,6 @@
 /** What the provisioner does because of what it hears, and what it finds undone when it comes to lead. */
 import type { DeliveredFact } from '@molecule/bus';
-import { type FactType, id12, WorkspaceId } from '@molecule/contracts';
+import { type FactType, id12, type StartOptions, WorkspaceId, type WorkspaceStatus } from '@molecule/contracts';
 import { containers } from '../container/container.ts';
 import { takeOn, takeOver } from '../container/decisions.ts';
 import { workloadsIn } from '../container/projections/container-list.ts';
@@ -29,7 +29,11 @@ export async function react(parts: Parts, runs: Runs, facts: readonly DeliveredF
         break;
       case 'workspace.status':
         if (fact.data.to === 'provisioning') {
-          await begin(parts, runs, { workspaceId, version: fact.version, factId: fact.id }, leading);
+          const { start } = fact.data;
+          await begin(parts, runs, { workspaceId, version: fact.version, factId: fact.id, start }, leading);
+        } else if (fact.data.to === 'paused' && !isOutdated(parts, fact, 'paused')) {
+          // Whoever paused it asked for this already; here it is made sure of, and not waited for.
+          void runs.stop(id12(workspaceId), workspaceId, { removeVolume: false, commandId: `paused-${fact.id}` }).catch(() => {});
         }
         break;
       case 'workspace.removed':
@@ -41,22 +45,39 @@ export async function react(parts: Parts, runs: Runs, facts: readonly DeliveredF
   }
 }
 
+/** An old fact, heard late: what came after it counts. */
+function isOutdated(
+  { directory }: Parts,
+  { workspaceId, version }: { readonly workspaceId: string; readonly version: number },
+  status: WorkspaceStatus,
+): boolean {
+  const entry = directory.get(workspaceId);
+  return entry !== undefined && entry.version > version && entry.status !== status;
+}
+
+interface Wanted {
+  readonly workspaceId: WorkspaceId;
+  readonly version: number;
+  readonly factId: string;
+  readonly start?: StartOptions | undefined;
+}
+
 async function begin(
-  { ledger, directory, backend }: Parts,
+  parts: Parts,
   runs: Runs,
-  { workspaceId, version, factId }: { workspaceId: WorkspaceId; version: number; factId: string },
+  { workspaceId, version, factId, start }: Wanted,
   leading: AbortSignal,
 ): Promise<void> {
+  const { ledger, backend } = parts;
   if (backend.name === 'none') return; // the registry has said so already
-  const entry = directory.get(workspaceId);
-  // An old fact, heard late: what came after it counts.
-  if (entry !== undefined && entry.version > version && entry.status !== 'provisioning') return;
+  if (isOutdated(parts, { workspaceId, version }, 'provisioning')) return;
   const command = { id: workspaceId, commandId: `provision-${factId}` };
-  const { facts } = await ledger.transact(containers, command, takeOn({ workspaceId, backend: backend.name }));
+  const { facts } = await ledger.transact(containers, command, takeOn({ workspaceId, backend: backend.name, start }));
   const run = facts.flatMap((fact) => (fact.type === 'container.starting' ? [fact.data.run] : []))[0];
   const { state } = await ledger.load(containers, workspaceId);
   // A repeat of what was taken on before, and has ended since, begins nothing.
-  if (run !== undefined && state.phase === 'starting' && state.run === run) runs.begin(workspaceId, run, leading);
+  if (run !== undefined && state.phase === 'starting' && state.run === run)
+    runs.begin({ workspaceId, run, options: state.start }, leading);
 }
 
 /** Starts that were taken on and never ended: whoever had them is gone (I6: the same names, so at most one container). */
@@ -95,5 +116,5 @@ async function beginAgain(
   const [fact] = facts;
   if (fact?.type !== 'container.starting') return;
   log.info({ workspaceId, run: fact.data.run, why }, 'a workload is started again');
-  runs.begin(workspaceId, fact.data.run, leading);
+  runs.begin({ workspaceId, run: fact.data.run, options: fact.data.start }, leading);
 }

@@ -13,7 +13,7 @@ import { containers } from '../container/container.ts';
 import { reportFailed, reportStarted, reportStopped } from '../container/decisions.ts';
 import type { Parts } from '../parts.ts';
 import { Limiter } from './limiter.ts';
-import { provision } from './pipeline.ts';
+import { provision, type Start } from './pipeline.ts';
 
 export interface StopResult {
   readonly outcome: 'stopped' | 'not-found' | 'failed' | 'no-backend';
@@ -55,12 +55,17 @@ export class Runs {
   }
 
   /** Starts the workload of a run that was taken on. Returns at once. `leading` ends when another replica may take it over. */
-  begin(workspaceId: WorkspaceId, run: number, leading: AbortSignal): void {
+  begin(start: Start, leading: AbortSignal): void {
     const giveUp = new AbortController();
-    void this.#next(id12(workspaceId), giveUp, async () => {
+    void this.#next(id12(start.workspaceId), giveUp, async () => {
       const ended = AbortSignal.any([this.#closing.signal, leading]);
-      await this.#limiter.within(() => this.#start(workspaceId, run, giveUp.signal, ended));
+      await this.#limiter.within(() => this.#start(start, giveUp.signal, ended));
     });
+  }
+
+  /** Whether something is under way for it: what the engine shows now may be a moment on the way. */
+  isBusy(prefix: string): boolean {
+    return this.#operations.has(prefix);
   }
 
   /** Ends what runs for a workspace. `workspaceId` is `undefined` for a resource whose workspace nobody knows. */
@@ -98,14 +103,15 @@ export class Runs {
     return result;
   }
 
-  async #start(workspaceId: WorkspaceId, run: number, overtaken: AbortSignal, ended: AbortSignal): Promise<void> {
+  async #start(start: Start, overtaken: AbortSignal, ended: AbortSignal): Promise<void> {
+    const { workspaceId, run } = start;
     const { backend, log } = this.#parts;
     const { deadlineMs = START_LIMIT_MS, onEnd = () => {} } = this.#options;
     const startedAt = performance.now();
     const seconds = () => (performance.now() - startedAt) / 1000;
     if (overtaken.aborted || ended.aborted) return onEnd('given-up', 0);
     const signal = AbortSignal.any([overtaken, ended, AbortSignal.timeout(deadlineMs)]);
-    const result = await provision(this.#parts, { workspaceId, run }, signal);
+    const result = await provision(this.#parts, start, signal);
 
     if (result.kind === 'started') {
       const fact = reportStarted({ workspaceId, run, url: result.url, backend: backend.name });

@@ -8,7 +8,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type Bus, followFacts, ask as request } from '@molecule/bus';
-import { type AnyRecordedFact, ask, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
+import {
+  type AnyRecordedFact,
+  ask,
+  type StartOptions,
+  type WorkspaceFact,
+  type WorkspaceId,
+  type WorkspaceStatus,
+} from '@molecule/contracts';
 import { applyFact } from '@molecule/directory';
 import { createBasics, type Log, readConfig, Scope } from '@molecule/service';
 import { it as base, type NewWorkspace, StandInRegistry, temporaryDir, waitFor } from '@molecule/testkit';
@@ -16,6 +23,8 @@ import pg from 'pg';
 import { Config } from '../config.ts';
 import { createProvisioner } from '../service.ts';
 
+/** Often, so that nobody waits for a look. */
+const HEALTH_EVERY_MS = 50;
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 
 /** One that agents register with: it remembers by which token's hash they came. */
@@ -106,7 +115,9 @@ export class World {
       (open) => open.close(),
     );
     const config = readConfig(Config, this.environment(env));
-    await createProvisioner(config, createBasics('provisioner', { level: 'info', log: this.#log }), scope);
+    await createProvisioner(config, createBasics('provisioner', { level: 'info', log: this.#log }), scope, {
+      healthEveryMs: HEALTH_EVERY_MS,
+    });
     return () => scope.close();
   }
 
@@ -150,6 +161,13 @@ export class World {
 
   async setStatus(workspaceId: WorkspaceId, from: 'provisioning' | 'online', to: 'provisioning' | 'online'): Promise<void> {
     const data = { from, to, reason: 'restart', clearsUrl: to === 'provisioning', event: null } as const;
+    await this.say(workspaceId, { type: 'workspace.status', data });
+  }
+
+  /** As a restart, a pause or a wake moves it: its place is forgotten. */
+  async move(workspaceId: WorkspaceId, to: WorkspaceStatus, start?: StartOptions): Promise<void> {
+    const from = this.registry.entries.get(workspaceId)?.status ?? 'online';
+    const data = { from, to, reason: 'restart', clearsUrl: true, event: null, ...(start && { start }) } as const;
     await this.say(workspaceId, { type: 'workspace.status', data });
   }
 

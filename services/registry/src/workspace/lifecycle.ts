@@ -39,7 +39,7 @@ export const restart =
     mustBeStartable(state, circumstances, ['parent', 'backend']);
     const { runtime, start } = circumstances;
     // An external workspace has no container that could say what it runs.
-    const same = runtime === undefined || runtime === '' || runtime === state.runtime || state.external;
+    const same = runtime === undefined || [state.runtime, '', 'external'].includes(runtime) || state.external;
     if (same) return weigh({ kind: 'restart', start })(state);
     return [{ type: 'workspace.changed', data: { runtime } }, ...weigh({ kind: 'restart', start })({ ...state, runtime })];
   };

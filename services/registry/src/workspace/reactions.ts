@@ -78,10 +78,7 @@ const contradicted = (
   now: number,
 ): boolean => heardAt > Date.parse(lastHeardAt) && now - heardAt < (leaseSeconds * 1_000) / 2;
 
-type ReactionParts = Pick<
-  Parts,
-  'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'restartSource' | 'clock' | 'log'
->;
+type ReactionParts = Pick<Parts, 'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'templates' | 'clock' | 'log'>;
 
 /** Takes in a batch in its order. Throws what keeps it from being stored; then it comes again. */
 export const react =

@@ -8,7 +8,7 @@ import { wakeWorkspace } from './starts.ts';
 
 export type RequestParts = Pick<
   Parts,
-  'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'restartSource' | 'clock' | 'newId' | 'log'
+  'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'templates' | 'clock' | 'newId' | 'log'
 >;
 
 const PAGE = 200;

@@ -14,7 +14,7 @@ import { configuredRuntime, hasBackend, stopRuntime } from './backend.ts';
 import { restart, restartLost, wake } from './lifecycle.ts';
 import { pausedAncestorOf } from './tree.ts';
 
-type StartParts = Pick<Parts, 'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'restartSource' | 'log'>;
+type StartParts = Pick<Parts, 'bus' | 'ledger' | 'store' | 'barrier' | 'fleet' | 'contexts' | 'templates' | 'log'>;
 
 export interface RestartOrder {
   /** Whether the agent's session is thrown away. */
@@ -32,7 +32,7 @@ export async function restartWorkspace(
   { resetSession, wish }: RestartOrder,
   meta: CommandMeta,
 ): Promise<string> {
-  const { ledger, store, barrier, fleet, contexts, restartSource } = parts;
+  const { ledger, store, barrier, fleet, contexts, templates } = parts;
   const { state } = await ledger.load(workspace, id);
   const pausedAncestor = await pausedAncestorOf(ledger.db, id);
   restart({ pausedAncestor, backend: true })(state); // its first refusals, before anybody is asked
@@ -41,7 +41,8 @@ export async function restartWorkspace(
 
   if (state.situation !== 'present') throw new TypeError('a restart of what is not there was not refused');
   const contained = !state.external;
-  const { label, template } = await restartSource({ ...wish, name: state.name, runtime: state.runtime });
+  const { label, directory } = await templates.forRestart({ ...wish, name: state.name, runtime: state.runtime });
+  const template = directory === null ? null : label;
   const start: StartOptions | undefined = template === null && !resetSession ? undefined : { template, resetSession };
   const snapshot = await contexts.snapshot(id);
   const runtime = contained ? await configuredRuntime(parts, id) : null;

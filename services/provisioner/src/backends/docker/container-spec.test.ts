@@ -25,6 +25,7 @@ const workload = (change: Partial<WorkloadSpec> = {}): WorkloadSpec => ({
   env: {},
   seed: [],
   files: [],
+  resetSession: false,
   mount: null,
   ...change,
 });

@@ -79,7 +79,10 @@ describe.runIf(available)('with an engine', () => {
     const backend = new DockerBackend({ ...options, network: 'host' });
     const workspaceId = WorkspaceId.parse(randomUUID());
     const seed = [{ path: 'config.yaml', data: Buffer.from('runtime: echo\n'), mode: 0o644 }];
-    const outcome = await backend.start({ workspaceId, runtime: 'echo', tier, env: {}, seed, files: [], mount: null }, signal);
+    const outcome = await backend.start(
+      { workspaceId, runtime: 'echo', tier, env: {}, seed, files: [], resetSession: false, mount: null },
+      signal,
+    );
     const running = await backend.isRunning(id12(workspaceId), signal);
     await backend.stop(id12(workspaceId), signal);
     await backend.removeVolume(id12(workspaceId), signal);

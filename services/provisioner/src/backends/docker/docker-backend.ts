@@ -17,12 +17,13 @@ import {
   isPrefix,
   LABELS,
   type ListOutcome,
+  MAX_READ_BYTES,
   NAME_PREFIX,
   type StartOutcome,
   type StopOutcome,
   type WorkloadSpec,
 } from '../backend.ts';
-import { archiveOf } from './archive.ts';
+import { archiveOf, fileOf } from './archive.ts';
 import {
   AGENT_PORT,
   type ContainerSettings,
@@ -95,8 +96,15 @@ export class DockerBackend implements Backend {
     const hostPort = onHostNetwork(spec, network) ? await freePort() : undefined;
     if (hostPort === undefined) await this.#ensureNetwork(network, signal);
     await this.#ensureVolume(configVolume(prefix), signal);
-    if (spec.runtime === 'claude-code') await this.#ensureVolume(sessionVolume(prefix), signal);
     await this.#removeOurs(prefix, signal);
+    if (spec.runtime === 'claude-code') {
+      // No container holds it now. One that cannot be removed is kept: an agent that remembers is better than none.
+      if (spec.resetSession)
+        await this.#removeVolume(sessionVolume(prefix), signal).catch((error: unknown) =>
+          log.warn({ err: error, prefix }, 'a session volume could not be removed'),
+        );
+      await this.#ensureVolume(sessionVolume(prefix), signal);
+    }
     await ensureImage(this.#docker, image, platform, log, signal);
     const options = containerOptions(spec, image, await this.#settings(signal), hostPort);
     const made = await this.#create(prefix, { ...options, ...(platform && { platform }) }, spec.runtime, signal);
@@ -138,6 +146,19 @@ export class DockerBackend implements Backend {
       if (isNotFound(error)) return { running: false, certain: true };
       this.#options.log.warn({ err: error, prefix }, 'could not tell whether a container runs');
       return { running: true, certain: false };
+    }
+  }
+
+  async readConfig(prefix: string, path: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    if (!isPrefix(prefix)) return undefined;
+    const container = this.#docker.getContainer(containerName(prefix));
+    try {
+      const { Config, State } = await container.inspect({ abortSignal: signal });
+      if (!State.Running || !this.#ours(Config.Labels)) return undefined;
+      return await within(fileOf(await container.getArchive({ path: `/configs/${path}` }), MAX_READ_BYTES), signal);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
   }
 

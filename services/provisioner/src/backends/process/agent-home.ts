@@ -9,7 +9,7 @@
  *   workspace/       what containers have as /workspace
  */
 import { closeSync, openSync } from 'node:fs';
-import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { z } from 'zod';
 import { type ConfigFile, isPrefix } from '../backend.ts';
@@ -109,6 +109,25 @@ export class AgentHome {
       await writeFile(target, data, { mode });
       await chmod(target, mode);
     }
+  }
+
+  /** At most `maxBytes` of a file of the config directory; `undefined`: it is not there. */
+  async read(path: string, maxBytes: number): Promise<Buffer | undefined> {
+    const target = normalize(join(this.configs, path));
+    if (!target.startsWith(`${this.configs}/`)) throw new TypeError('a file would be read outside the config directory');
+    const file = await open(target, 'r').catch(absent(undefined));
+    if (file === undefined) return undefined;
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(maxBytes), 0, maxBytes, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** What containers have in a volume of its own, agents have in their home. A directory of the host is its user's, and left alone. */
+  async forgetSessions(): Promise<void> {
+    await rm(join(this.workspace, '.claude', 'sessions'), { recursive: true, force: true });
   }
 
   /** A descriptor that the agent writes its output to; it stays good when we are gone. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { id12, WorkspaceId } from '@molecule/contracts';
@@ -58,6 +58,7 @@ const spec = (): WorkloadSpec => ({
   env: { GREETING: 'hello' },
   seed: [{ path: 'config.yaml', data: Buffer.from('name: Ada\nruntime: echo\n'), mode: 0o644 }],
   files: [],
+  resetSession: false,
   mount: null,
 });
 const started = (outcome: StartOutcome): string => {
@@ -95,6 +96,21 @@ describe('the process backend', { timeout: 30_000 }, () => {
     await homeOf(workload).remember({ pid: process.pid, startTime: 'another time' });
     expect(await backend.isRunning(id12(workload.workspaceId))).toEqual({ running: false, certain: true });
     expect(await backend.stop(id12(workload.workspaceId))).toEqual({ outcome: 'not-found' });
+  });
+
+  it('throws the sessions of the agent away when it is told to, and nothing else', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const sessions = join(homeOf(workload).workspace, '.claude', 'sessions');
+    await mkdir(sessions, { recursive: true });
+    await writeFile(join(sessions, 'one.json'), '{}');
+    await writeFile(join(homeOf(workload).workspace, 'work.txt'), 'mine');
+    started(await backend.start(workload, signal));
+    expect((await stat(sessions)).isDirectory()).toBe(true);
+    started(await backend.start({ ...workload, resetSession: true }, signal));
+    await expect(stat(sessions)).rejects.toThrow('ENOENT');
+    expect(await readFile(join(homeOf(workload).workspace, 'work.txt'), 'utf8')).toBe('mine');
+    await backend.stop(id12(workload.workspaceId));
   });
 
   it('does not start an agent again that ended by itself (P7)', async () => {

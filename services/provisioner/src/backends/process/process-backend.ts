@@ -18,6 +18,7 @@ import {
   type Backend,
   isPrefix,
   type ListOutcome,
+  MAX_READ_BYTES,
   type StartOutcome,
   type StopOutcome,
   type WorkloadSpec,
@@ -115,6 +116,7 @@ export class ProcessBackend implements Backend {
       },
       new Date(),
     );
+    if (spec.resetSession) await home.forgetSessions();
     if (!(await home.hasConfig())) await home.write(spec.seed);
     await home.write(spec.files);
     await home.forget();
@@ -171,6 +173,12 @@ export class ProcessBackend implements Backend {
       this.#options.log.warn({ err: error, prefix }, 'could not tell whether an agent runs');
       return { running: true, certain: false };
     }
+  }
+
+  async readConfig(prefix: string, path: string): Promise<Buffer | undefined> {
+    if (!isPrefix(prefix)) return undefined;
+    const home = this.#home(prefix);
+    return (await this.#running(home)) === undefined ? undefined : await home.read(path, MAX_READ_BYTES);
   }
 
   async removeVolume(prefix: string): Promise<void> {
