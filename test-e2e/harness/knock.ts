@@ -10,6 +10,8 @@ export interface Knock {
   readonly path: string;
   readonly body?: string | Buffer | undefined;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Answers of these media types have no end: their heads are all that is waited for. */
+  readonly untilHead?: RegExp;
 }
 
 export interface Reply {
@@ -24,7 +26,7 @@ export interface Reply {
 const PATIENCE_MS = 30_000;
 
 /** Rejects when the connection breaks or nothing comes within 30 s. */
-export async function knock(base: string, { method, path, body, headers = {} }: Knock): Promise<Reply> {
+export async function knock(base: string, { method, path, body, headers = {}, untilHead }: Knock): Promise<Reply> {
   const { hostname, port } = new URL(base);
   const started = performance.now();
   const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
@@ -33,10 +35,13 @@ export async function knock(base: string, { method, path, body, headers = {} }: 
   const answered = once(outgoing, 'response', { signal: AbortSignal.timeout(PATIENCE_MS) });
   outgoing.end(body);
   const [response] = await answered;
+  const type: string = response.headers['content-type'] ?? '';
+  const endless = untilHead?.test(type) === true;
+  if (endless) response.destroy();
   return {
     status: response.statusCode,
-    type: response.headers['content-type'] ?? '',
-    text: await text(response),
+    type,
+    text: endless ? '' : await text(response),
     retryAfter: response.headers['retry-after'],
     ms: performance.now() - started,
   };
