@@ -33,6 +33,17 @@ const bearer = ({ agent }: Member) => ({ authorization: `Bearer ${agent.link?.to
 
 interface Knocking {
   readonly member: Member;
+  /** A token of the organisation, and a session that was opened with it. */
+  readonly org: { readonly id: string; readonly bearer: Readonly<Record<string, string>> };
+  readonly session: Readonly<Record<string, string>>;
+}
+
+async function knocks(name: string): Promise<Knocking> {
+  const member = await team.join(name);
+  const { id, auth_token } = (await here.post('/org/tokens', { name })).body;
+  const org = { id, bearer: { authorization: `Bearer ${auth_token}` } };
+  const { cookie = '' } = await there.post('/session', {}, org.bearer);
+  return { member, org, session: { cookie } };
 }
 
 /** A call that is let in while the door is open: 200. */
@@ -40,6 +51,8 @@ type Door = (client: Client, knocking: Knocking) => Promise<Answer>;
 
 const DOORS = {
   'a call with its token': (client, { member }) => client.patch(`/workspaces/${member.id}`, {}, bearer(member)),
+  'a call with an org token': (client, { member, org }) => client.patch(`/workspaces/${member.id}`, {}, org.bearer),
+  'a look at the session': (client, { session }) => client.get('/session', session),
   'a message to it': (client, { member }) => client.send(member.id, 'hello'),
 } as const satisfies Record<string, Door>;
 
@@ -49,7 +62,11 @@ interface Closing {
   readonly answer: Answer;
   /** Which doors it shuts, and what stands on them then. */
   readonly shuts: Partial<Record<keyof typeof DOORS, Answer>>;
+  /** The workspace may no longer listen either. */
+  readonly hangsUp: boolean;
 }
+
+const unauthenticated = (error: string): Answer => ({ status: 401, body: { error } });
 
 const CLOSINGS: readonly Closing[] = [
   {
@@ -57,9 +74,42 @@ const CLOSINGS: readonly Closing[] = [
     close: ({ member }) => here.delete(`/workspaces/${member.id}`),
     answer: { status: 200, body: { status: 'removed', cascade_deleted: 0 } },
     shuts: {
-      'a call with its token': { status: 401, body: { error: 'invalid workspace auth token' } },
+      'a call with its token': unauthenticated('invalid workspace auth token'),
       'a message to it': { status: 503, body: { error: 'workspace has no URL', status: 'removed' } },
     },
+    hangsUp: true,
+  },
+  {
+    what: 'DELETE of its tokens',
+    close: async ({ member }) => {
+      const path = `/workspaces/${member.id}/tokens`;
+      const answers: Answer[] = [];
+      for (const { id } of (await there.get(path)).body.tokens) answers.push(await here.delete(`${path}/${id}`));
+      return answers.at(-1) as Answer;
+    },
+    answer: { status: 200, body: { status: 'revoked' } },
+    shuts: { 'a call with its token': unauthenticated('invalid workspace auth token') },
+    hangsUp: true,
+  },
+  {
+    what: 'DELETE of the org token',
+    close: async ({ org }) => {
+      const { status, body } = await here.delete(`/org/tokens/${org.id}`);
+      return { status, body: { revoked: body.revoked === org.id } };
+    },
+    answer: { status: 200, body: { revoked: true } },
+    shuts: {
+      'a call with an org token': unauthenticated('invalid workspace auth token'),
+      'a look at the session': unauthenticated('invalid session'),
+    },
+    hangsUp: false,
+  },
+  {
+    what: 'DELETE of the session',
+    close: ({ session }) => here.delete('/session', session),
+    answer: { status: 200, body: { status: 'closed' } },
+    shuts: { 'a look at the session': unauthenticated('invalid session') },
+    hangsUp: false,
   },
 ];
 
@@ -67,7 +117,7 @@ describe.each(CLOSINGS)('after $what', ({ close, answer, shuts }) => {
   it.each(Object.entries(shuts))('%s is refused at once by every process', async (name, shut) => {
     const knock: Door = DOORS[name as keyof typeof DOORS];
     for (let round = 0; round < ROUNDS; round++) {
-      const knocking = { member: await team.join(`member ${round}`) };
+      const knocking = await knocks(`member ${round}`);
       knocking.member.agent.link?.stopBeating();
       const everywhere = () =>
         Promise.all([there, here].flatMap((client) => Array.from({ length: REPLICAS }, () => knock(client, knocking))));
@@ -76,11 +126,14 @@ describe.each(CLOSINGS)('after $what', ({ close, answer, shuts }) => {
       expect(await everywhere()).toEqual(Array(2 * REPLICAS).fill(shut));
     }
   });
+});
 
-  it('its open socket on the other gateway ends', async () => {
-    const knocking = { member: await team.join('listener') };
+it.each(CLOSINGS.filter(({ hangsUp }) => hangsUp))(
+  'after $what an open socket on the other gateway ends',
+  async ({ close, answer }) => {
+    const knocking = await knocks('listener');
     const socket = await there.socket({ 'x-workspace-id': knocking.member.id, ...bearer(knocking.member) });
     expect(await close(knocking)).toMatchObject(answer);
     await waitFor(() => socket.closed === 1008, { what: 'the socket to be closed' });
-  });
-});
+  },
+);

@@ -7,6 +7,8 @@ export interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: what a test expects of a body it says itself
   readonly body: any;
+  /** What the answer would have a browser keep, as `Cookie` sends it back. */
+  readonly cookie?: string;
 }
 
 export class Client {
@@ -16,8 +18,8 @@ export class Client {
     this.url = url;
   }
 
-  get(path: string): Promise<Answer> {
-    return this.#request('GET', path);
+  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return this.#request('GET', path, undefined, headers);
   }
 
   post(path: string, body: unknown = {}, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
@@ -28,8 +30,8 @@ export class Client {
     return this.#request('PATCH', path, body, headers);
   }
 
-  delete(path: string): Promise<Answer> {
-    return this.#request('DELETE', path);
+  delete(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return this.#request('DELETE', path, undefined, headers);
   }
 
   /** A workspace of the platform's own, on whatever backend there is. */
@@ -77,7 +79,8 @@ export class Client {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    return { status: response.status, body: parsed(text) };
+    const [cookie] = response.headers.getSetCookie();
+    return { status: response.status, body: parsed(text), ...(cookie && { cookie: cookie.slice(0, cookie.indexOf(';')) }) };
   }
 }
 

@@ -1,5 +1,5 @@
 /** What each auth class means to a caller (spec 1 §4): who gets in, what they show, and how the others are told. One table for all documents. */
-import type { Refusal } from '@molecule/contracts';
+import { Refusal } from '@molecule/contracts';
 import { problem } from '@molecule/http';
 
 /** What a caller can show; each is a security scheme of the OpenAPI document. */
@@ -33,10 +33,10 @@ export const AUTH_CLASSES: Readonly<Record<string, AuthClass>> = {
     refusals: workspaceTokenRefusals,
   },
   discovery: {
-    who: 'The workspace that asks, with its own token; anybody while it has none (not in production), and in development mode.',
-    credentials: ['workspaceToken'],
+    who: 'The workspace that asks, with its own token, or a canvas session; anybody while it has no token (not in production), and in development mode.',
+    credentials: ['workspaceToken', 'session'],
     openSometimes: true,
-    refusals: workspaceTokenRefusals,
+    refusals: [...workspaceTokenRefusals, problem.invalidSession()],
   },
   registryToken: {
     who: 'The workspace named in the body, with its own token; anybody while it has none (not in production).',
@@ -61,6 +61,18 @@ export const AUTH_CLASSES: Readonly<Record<string, AuthClass>> = {
     credentials: ['session', 'adminToken', 'orgToken', 'workspaceToken'],
     openSometimes: true,
     refusals: workspaceTokenRefusals,
+  },
+  credential: {
+    who: 'Whoever shows the admin token or a live organisation token. Never anybody else: no state and no mode opens it.',
+    credentials: ['adminToken', 'orgToken'],
+    openSometimes: false,
+    refusals: adminRefusals,
+  },
+  session: {
+    who: 'Whoever shows the cookie of an open session.',
+    credentials: ['session'],
+    openSometimes: false,
+    refusals: [new Refusal('unauthenticated', 'not signed in'), problem.invalidSession(), platformUnavailable()],
   },
   testToken: {
     who: 'Test scripts, outside production: the admin token where one is set, else anybody.',
