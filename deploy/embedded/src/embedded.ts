@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { ask, openBus } from '@molecule/bus';
 import { ask as asks } from '@molecule/contracts';
 import { isLoopback } from '@molecule/gateway';
-import { bind, ConfigError, type Log, run, type Scope } from '@molecule/service';
+import { bind, ConfigError, type Log, run, type Scope, withTenantSettings } from '@molecule/service';
 import { type Home, keptInternalKey, openHome, removeRunFile, writeRunFile } from './home.ts';
 import { takeLock } from './lock.ts';
 import { openLog } from './log.ts';
@@ -29,11 +29,13 @@ export interface MainOptions {
 /** Runs until it is told to stop. Resolves when everything is closed; the exit code is then in `process.exitCode`. */
 export async function main(env: NodeJS.ProcessEnv, { onReady = () => undefined }: MainOptions = {}): Promise<void> {
   try {
-    const settings = readSettings(env);
+    const tenant = await withTenantSettings(env);
+    const settings = readSettings(tenant.env);
     await freeDoor(settings);
     const home = openHome(settings.MOLECULE_HOME);
     const unlock = takeLock(home);
     const log = openLog(home, settings.LOG_LEVEL);
+    tenant.tell(log);
     stopWhenAlone();
     await run(
       log,

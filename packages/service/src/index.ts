@@ -10,4 +10,5 @@ export { type Loop, type LoopSnapshot, Loops } from './loops.ts';
 export { type RunOptions, run } from './run.ts';
 export { runService } from './run-service.ts';
 export { Scope } from './scope.ts';
+export { TenantSource, withTenantSettings } from './tenant-settings.ts';
 export { backoff, type Clock, newId, sleep, systemClock } from './time.ts';
