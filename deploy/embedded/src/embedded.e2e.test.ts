@@ -67,7 +67,7 @@ const lives = () => servers().map((mark) => mark !== undefined && isAlive(mark))
 const isHealthy = async (url: string) => (await fetch(`${url}/health`)).ok;
 
 describe('a start', () => {
-  it('ends with six services that answer, a table, and a file that says where', async () => {
+  it('ends with six services that answer, a table, and a file that says where', async ({ promtool }) => {
     const molecule = new Molecule();
     const run = await molecule.ready();
     expect(await isHealthy(run.url)).toBe(true);
@@ -75,6 +75,12 @@ describe('a start', () => {
     expect(Object.keys(run.ports).sort()).toEqual(['a2a-proxy', 'gateway', 'provisioner', 'registry', 'scheduler', 'sweeper']);
     const health = (await (await fetch(`${run.url}/admin/health`)).json()) as { ready: boolean }[];
     expect(health.map(({ ready }) => ready)).toEqual([true, true, true, true, true, true]);
+
+    const figures = await (await fetch(`${run.url}/metrics`)).text();
+    expect(await promtool(figures)).toBe('');
+    for (const service of Object.keys(run.ports)) expect(figures).toContain(`process_cpu_seconds{service="${service}"}`);
+    for (const name of ['outbox', 'consumer', 'projection'])
+      expect(figures).toMatch(new RegExp(`^molecule_${name}_lag_seconds\\{.*service="a2a-proxy"\\} [0-9.e-]+$`, 'm'));
 
     expect(molecule.out).toContain('DEVELOPMENT');
     const password = new URL(run.databaseUrl).password;

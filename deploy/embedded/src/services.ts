@@ -1,6 +1,6 @@
 /** The six services in one process: which there are, what they need of each other, and in which order they open and close. */
 import { Config as A2aProxyConfig, createA2aProxy } from '@molecule/a2a-proxy';
-import type { ServiceName } from '@molecule/contracts';
+import { SERVICES, type ServiceName } from '@molecule/contracts';
 import { createGateway, Config as GatewayConfig } from '@molecule/gateway';
 import type { RunningService } from '@molecule/http';
 import { createProvisioner, Config as ProvisionerConfig } from '@molecule/provisioner';
@@ -32,7 +32,11 @@ export async function openServices(
   { log, level }: { readonly log: Log; readonly level: LogLevel },
   scope: Scope,
 ): Promise<RunningServices> {
-  const basics = (name: ServiceName): Basics => createBasics(name, { level, log });
+  const given = Object.fromEntries(SERVICES.map((name) => [name, createBasics(name, { level, log })])) as Record<
+    ServiceName,
+    Basics
+  >;
+  const basics = (name: ServiceName): Basics => given[name];
   const [registry, provisioner, a2aProxy, gateway] = [later(), later(), later(), later()];
 
   const behind = await openTogether<Omit<RunningServices, 'gateway'>>(scope, {
@@ -63,7 +67,8 @@ export async function openServices(
   });
 
   const local = Object.fromEntries(Object.entries(behind).map(([name, { listener }]) => [name, listener]));
-  const open = gateway.as((own) => createGateway(configs.gateway, basics('gateway'), own, { local }));
+  const beside = SERVICES.filter((name) => name !== 'gateway').map((name) => basics(name).metrics);
+  const open = gateway.as((own) => createGateway(configs.gateway, basics('gateway'), own, { local, beside }));
   return { gateway: await open(scope), ...behind };
 }
 

@@ -72,10 +72,22 @@ export async function consumeFacts(bus: Bus, options: ConsumeFactsOptions): Prom
   }
 }
 
-/** How many facts a consumer has still before it, and has not settled: its lag. 0 when there is no such consumer yet. */
-export async function consumerLag(bus: Bus, consumer: string): Promise<number> {
-  const info = await bus.jsm.consumers.info(STREAMS.facts, consumer);
-  return info.num_pending + info.num_ack_pending;
+/** How far a consumer is behind the stream. */
+export interface ConsumerLag {
+  /** Facts that it has still before it, or has not settled. */
+  readonly facts: number;
+  /** Age of the oldest of them. */
+  readonly seconds: number;
+}
+
+/** Rejects when there is no such consumer, or nobody who could be asked. `now`: milliseconds since the epoch. */
+export async function consumerLag(bus: Bus, consumer: string, now: number = Date.now()): Promise<ConsumerLag> {
+  const { num_pending, num_ack_pending, ack_floor } = await bus.jsm.consumers.info(STREAMS.facts, consumer);
+  const facts = num_pending + num_ack_pending;
+  if (facts === 0) return { facts: 0, seconds: 0 };
+  const { state } = await bus.jsm.streams.info(STREAMS.facts);
+  const oldest = await bus.jsm.streams.getMessage(STREAMS.facts, { seq: Math.max(ack_floor.stream_seq + 1, state.first_seq) });
+  return { facts, seconds: oldest === null ? 0 : Math.max(0, (now - oldest.time.getTime()) / 1000) };
 }
 
 interface Stored {

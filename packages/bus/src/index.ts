@@ -3,7 +3,7 @@ export { ask } from './ask.ts';
 export { BeatFeed, type BeatListener } from './beat-feed.ts';
 export { BeatPublisher } from './beats.ts';
 export { type Bus, type BusCounts, type OpenBusOptions, openBus } from './connection.ts';
-export { type ConsumeFactsOptions, consumeFacts, consumerLag, type DeliveredFact } from './consume.ts';
+export { type ConsumeFactsOptions, type ConsumerLag, consumeFacts, consumerLag, type DeliveredFact } from './consume.ts';
 export {
   AskNoResponder,
   AskRefused,

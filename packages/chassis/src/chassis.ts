@@ -7,6 +7,7 @@
  */
 import {
   type Bus,
+  type ConsumerLag,
   consumeFacts,
   consumerLag,
   type DeliveredFact,
@@ -181,14 +182,27 @@ export async function openChassis<Tables>(
   };
 }
 
-/** I12: how many facts of others wait to be heard. Asked of the server when somebody looks; NaN while it cannot be asked. */
+/** I12: how far the service is behind the facts of others. Asked of the server when somebody looks; NaN while it cannot be asked. */
 function exposeConsumerLag(bus: Bus, service: LedgerService, metrics: Basics['metrics']): void {
-  new Gauge({
-    name: 'molecule_consumer_lag_facts',
-    help: 'Facts of other services that wait to be heard.',
-    registers: [metrics],
-    async collect() {
-      this.set(await consumerLag(bus, service).catch(() => Number.NaN));
-    },
-  });
+  let asked: Promise<ConsumerLag> | undefined;
+  // Both figures are asked for in one look, and answered by one question.
+  const lag = () => {
+    asked ??= consumerLag(bus, service)
+      .catch(() => ({ facts: Number.NaN, seconds: Number.NaN }))
+      .finally(() => {
+        asked = undefined;
+      });
+    return asked;
+  };
+  const gauge = (name: string, help: string, measure: (lag: ConsumerLag) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [metrics],
+      async collect() {
+        this.set(measure(await lag()));
+      },
+    });
+  gauge('molecule_consumer_lag_facts', 'Facts of other services that wait to be heard.', ({ facts }) => facts);
+  gauge('molecule_consumer_lag_seconds', 'Age of the oldest of them, in seconds.', ({ seconds }) => seconds);
 }

@@ -129,6 +129,11 @@ export class Directory {
     return this.#ready && this.#proof?.holds === true;
   }
 
+  /** How old what it shows may be at most, in seconds: everything up to then is in it. Endless before it was first complete. */
+  get lagSeconds(): number {
+    return (this.#proof?.ageMs ?? Number.POSITIVE_INFINITY) / 1000;
+  }
+
   get size(): number {
     return this.#entries.size;
   }

@@ -42,7 +42,12 @@ export class Proof {
   }
 
   get holds(): boolean {
-    return performance.now() - this.#provenAt < TRUSTED_FOR_MS;
+    return this.ageMs < TRUSTED_FOR_MS;
+  }
+
+  /** How long ago it was last proven; endless before that. */
+  get ageMs(): number {
+    return performance.now() - this.#provenAt;
   }
 
   /** One attempt, bounded by seconds (P1). Never rejects. */

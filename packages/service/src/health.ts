@@ -2,6 +2,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { ServiceHealth } from '@molecule/contracts';
 import type { Registry } from 'prom-client';
+import { EXPOSITION_TYPE, exposition } from './exposition.ts';
 import { bind } from './listening.ts';
 import type { Log } from './log.ts';
 import type { Loops } from './loops.ts';
@@ -75,7 +76,7 @@ export async function startOpsServer({
       answer(res, health.ready ? 200 : 503, health);
     },
     '/metrics': async (res) => {
-      res.writeHead(200, { 'content-type': metrics.contentType }).end(await metrics.metrics());
+      res.writeHead(200, { 'content-type': EXPOSITION_TYPE }).end(await exposition([metrics]));
     },
   };
   const server = createServer((req, res) => {

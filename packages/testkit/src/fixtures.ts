@@ -4,6 +4,7 @@ import { type Bus, ensureStreams, openBus } from '@molecule/bus';
 import pg from 'pg';
 import { it as base, inject } from 'vitest';
 import { type Docker, dockerState } from './docker.ts';
+import { findPromtool, type Promtool } from './promtool.ts';
 import { Missing, natsForTest, temporaryDir, testLog } from './servers.ts';
 
 type Skip = (reason: string) => never;
@@ -51,6 +52,8 @@ export const it = base
     await ensureStreams(bus);
     return bus;
   })
+  /** Prometheus's own judgement of an exposition. */
+  .extend('promtool', async ({ skip }): Promise<Promtool> => orSkip(skip as Skip, findPromtool))
   /** A Docker engine that answers. */
   .extend(
     'docker',

@@ -8,6 +8,7 @@ export { it } from './fixtures.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type NatsServer, withNats } from './own-nats.ts';
 export { type DatabaseServer, withPostgres } from './own-postgres.ts';
+export type { Promtool } from './promtool.ts';
 export { scenario } from './scenario.ts';
 export { freePort, Missing, temporaryDir, testLog } from './servers.ts';
 export { type SignedAnswer, type SignedRequest, signedRequest } from './signed-request.ts';

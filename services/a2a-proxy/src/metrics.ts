@@ -1,5 +1,5 @@
 /** The figures of the proxy, read when somebody asks: counting costs the hot path an addition. */
-import { type Basics, Gauge } from '@molecule/service';
+import { type Basics, Counter, Gauge } from '@molecule/service';
 import type { DirectCalls } from './call/direct.ts';
 import type { Targets } from './call/targets.ts';
 import type { Drains } from './mailbox/drain.ts';
@@ -31,13 +31,14 @@ export function exposeMetrics(metrics: Basics['metrics'], { calls, targets, reco
   gauge('a2a_mailboxes_waiting', 'Workspaces that messages wait for, as far as this process knows.', () => waiting.size);
   gauge('a2a_mailbox_deliveries', 'Messages from mailboxes that are being delivered.', () => drains.running);
   const labelled = (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>) =>
-    new Gauge({
+    new Counter({
       name,
       help,
       labelNames: [label],
       registers,
       collect() {
-        for (const [value, count] of Object.entries(read())) this.set({ [label]: value }, count);
+        this.reset();
+        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
       },
     });
   labelled('a2a_calls_total', 'Direct calls since the start, by how they went.', 'outcome', () => calls.counts);

@@ -5,7 +5,7 @@ import { BeatFeed, followLive, LivePublisher } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
 import { ask, type LiveEvent } from '@molecule/contracts';
-import { Directory } from '@molecule/directory';
+import { Directory, exposeDirectoryLag } from '@molecule/directory';
 import { isUnavailable } from '@molecule/event-store';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
@@ -58,6 +58,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     (open) => open.stop(),
   );
   chassis.addCheck('directory', () => directory.healthy());
+  exposeDirectoryLag(metrics, () => directory.lagSeconds);
   const beats = await scope.open(
     () => BeatFeed.open(bus, { log, signal: scope.signal }),
     (open) => open.stop(),

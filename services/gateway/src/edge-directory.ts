@@ -72,6 +72,10 @@ export class EdgeDirectory implements TokenBook {
     return this.#directory.current && !this.#gap;
   }
 
+  get lagSeconds(): number {
+    return this.#directory?.lagSeconds ?? Number.POSITIVE_INFINITY;
+  }
+
   healthy(): { ok: boolean; detail: string } {
     return this.#directory?.healthy() ?? { ok: false, detail: 'waiting for the registry to tell its workspaces' };
   }

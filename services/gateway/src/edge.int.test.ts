@@ -2,7 +2,9 @@
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { DenialReason } from '@molecule/contracts';
 import { attachedContext, createListener, httpService, listen, serviceApp } from '@molecule/http';
+import { createBasics } from '@molecule/service';
 import { waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { bearer, call, INTERNAL_KEY, it, PRODUCTION } from './testing/world.ts';
@@ -116,6 +118,37 @@ describe('what every answer carries', () => {
     expect(text).toMatch(/^molecule_http_requests_total\{method="GET",path="\/workspaces\/:id",status="503".*\} 1$/m);
     expect(text).toMatch(/^molecule_http_request_duration_seconds_total\{method="GET",path="\/health"/m);
     expect(text).toMatch(/^molecule_websocket_connections_active(\{.*\})? 0$/m);
+  });
+});
+
+describe('figures', () => {
+  it('are what Prometheus takes, with the names of the contract, and of those beside us', async ({ world, promtool }) => {
+    const beside = createBasics('scheduler', { level: 'silent' }).metrics;
+    const gateway = await world.gateway({}, {}, { beside: [beside] });
+    await call(gateway, '/health');
+    await call(gateway, '/workspaces/5d0a6c7e-0000-4000-8000-000000000000');
+    const { headers, text } = await call(gateway, '/metrics');
+    expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await promtool(text)).toBe('');
+    const types = Object.fromEntries([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
+    expect(types).toMatchObject({
+      molecule_http_requests_total: 'counter',
+      molecule_http_request_duration_seconds_total: 'counter',
+      molecule_websocket_connections_active: 'gauge',
+      molecule_auth_denials_total: 'counter',
+      molecule_projection_lag_seconds: 'gauge',
+      go_goroutines: 'gauge',
+      go_memstats_alloc_bytes: 'gauge',
+      go_memstats_sys_bytes: 'gauge',
+      go_memstats_heap_inuse_bytes: 'gauge',
+      go_gc_duration_seconds_total: 'counter',
+    });
+    for (const name of Object.keys(types)) expect(text.split(`# HELP ${name} `), name).toHaveLength(2);
+    expect(text).toMatch(/^process_resident_memory_bytes\{service="gateway"\} \d+$/m);
+    expect(text).toMatch(/^process_resident_memory_bytes\{service="scheduler"\} \d+$/m);
+    for (const reason of DenialReason.options) expect(text).toContain(`molecule_auth_denials_total{reason="${reason}",`);
+    for (const name of ['go_goroutines', 'go_memstats_alloc_bytes', 'go_memstats_sys_bytes', 'go_memstats_heap_inuse_bytes'])
+      expect(Number(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'm').exec(text)?.[1]), name).toBeGreaterThan(0);
   });
 });
 

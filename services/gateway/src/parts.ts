@@ -4,7 +4,9 @@ import type { LedgerService, RebuildReport, ServiceHealth, ServiceName } from '@
 import type { Basics } from '@molecule/service';
 import type { Reference } from './reference/documents.ts';
 
-export interface Parts extends Pick<Basics, 'log' | 'clock' | 'metrics'> {
+export interface Parts extends Pick<Basics, 'log' | 'clock'> {
+  /** What is counted here, and by the services that run in this process beside us. */
+  readonly registries: readonly Basics['metrics'][];
   /** Health of a service, within a bound. Rejects when it does not answer. */
   readonly healthOf: (service: ServiceName) => Promise<ServiceHealth>;
   readonly rebuild: (service: LedgerService, check: boolean) => Promise<RebuildReport>;

@@ -2,6 +2,7 @@
 import { isBusUnavailable, type Parked } from '@molecule/bus';
 import { type LedgerService, platformUnavailable, RebuildReport, Refusal, SCHEMAS, ServiceHealth } from '@molecule/contracts';
 import { auth, defineAuth, doc, json, serviceApp, type WithContext } from '@molecule/http';
+import { EXPOSITION_TYPE, exposition } from '@molecule/service';
 import type { Context } from 'hono';
 import { z } from 'zod';
 import { everyHealth, mergedLiveness } from './liveness.ts';
@@ -106,7 +107,7 @@ export const gatewayRoutes = (parts: Parts) =>
     .get('/health', docs.health, auth.none, (c) => json(c, { status: 'ok' }))
 
     .get('/metrics', docs.metrics, parts.production ? auth.admin : auth.none, async (c) =>
-      c.body(await parts.metrics.metrics(), 200, { 'content-type': parts.metrics.contentType }),
+      c.body(await exposition(parts.registries), 200, { 'content-type': EXPOSITION_TYPE }),
     )
 
     .get('/admin/liveness', docs.liveness, auth.admin, async (c) =>

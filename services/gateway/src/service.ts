@@ -14,7 +14,7 @@ import {
   redriveParked,
 } from '@molecule/bus';
 import { ask as asks, type ServiceHealth, type ServiceName } from '@molecule/contracts';
-import { Directory } from '@molecule/directory';
+import { Directory, exposeDirectoryLag } from '@molecule/directory';
 import {
   adminRefusal,
   createListener,
@@ -54,6 +54,13 @@ import { judgeConnections, showFact, Teller } from './ws/stream.ts';
 /** The services that run in this process: their requests are handed over, not sent. */
 export type LocalListeners = Partial<Record<ServiceName, Listener>>;
 
+/** What runs in this process beside the gateway. */
+export interface GatewayOptions {
+  readonly local?: LocalListeners;
+  /** What it counts: `/metrics` shows it too. */
+  readonly beside?: readonly Basics['metrics'][];
+}
+
 /** How long a start waits for the registry before it opens the doors without it. */
 const DIRECTORY_MS = 2_000;
 const DIRECTORY_PULSE_MS = 2_000;
@@ -68,7 +75,7 @@ export async function createGateway(
   config: Config,
   basics: Basics,
   scope: Scope,
-  { local = {} }: { readonly local?: LocalListeners } = {},
+  { local = {}, beside = [] }: GatewayOptions = {},
 ): Promise<RunningService> {
   const { log, clock, loops, metrics, instance, newId } = basics;
   const mode = modeOf(config.MOLECULE_ENV);
@@ -83,6 +90,7 @@ export async function createGateway(
   const edgeMetrics = new EdgeMetrics();
   edgeMetrics.registerIn(metrics);
 
+  exposeDirectoryLag(metrics, () => directory.lagSeconds);
   await scope.open(
     () => registerRuntime(metrics),
     (stop) => stop(),
@@ -179,7 +187,7 @@ export async function createGateway(
   const app = gatewayRoutes({
     log,
     clock,
-    metrics,
+    registries: [metrics, ...beside],
     healthOf: (service) => (service === 'gateway' ? health() : ask(bus, asks.health[service], {}, { timeoutMs: HEALTH_MS })),
     rebuild: (service, check) => ask(bus, asks.rebuild[service], { check }, { timeoutMs: REBUILD_MS }),
     parked: () => listParked(bus, { limit: 100 }),

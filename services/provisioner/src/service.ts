@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openChassis } from '@molecule/chassis';
-import { Directory } from '@molecule/directory';
+import { Directory, exposeDirectoryLag } from '@molecule/directory';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { type Basics, Counter, Histogram, type Scope } from '@molecule/service';
 import { Templates } from '@molecule/templates';
@@ -50,6 +50,7 @@ export async function createProvisioner(
     (open) => open.stop(),
   );
   chassis.addCheck('directory', () => directory.healthy());
+  exposeDirectoryLag(metrics, () => directory.lagSeconds);
   const installation = config.MOLECULE_INSTALLATION ?? (await installationOf(resolve(config.MOLECULE_HOME)));
   const backend = await scope.open(
     () => openBackend({ config, installation, gatewayPort, log }),

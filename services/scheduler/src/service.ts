@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { BeatFeed } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
-import { Directory } from '@molecule/directory';
+import { Directory, exposeDirectoryLag } from '@molecule/directory';
 import { httpService, type RunningService, ServiceClient } from '@molecule/http';
 import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
@@ -39,6 +39,7 @@ export async function createScheduler(
     (open) => open.stop(),
   );
   chassis.addCheck('directory', () => directory.healthy());
+  exposeDirectoryLag(basics.metrics, () => directory.lagSeconds);
   const beats = await scope.open(
     () => BeatFeed.open(bus, { log, signal: scope.signal }),
     (open) => open.stop(),

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { BeatFeed, heardAt } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
-import { Directory } from '@molecule/directory';
+import { Directory, exposeDirectoryLag } from '@molecule/directory';
 import { httpService, type RunningService } from '@molecule/http';
 import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
@@ -37,6 +37,7 @@ export async function createSweeper(config: Config, basics: Basics, scope: Scope
     (open) => open.stop(),
   );
   chassis.addCheck('directory', () => directory.healthy());
+  exposeDirectoryLag(basics.metrics, () => directory.lagSeconds);
   const beats = await scope.open(
     () => BeatFeed.open(bus, { log, signal: scope.signal }),
     (open) => open.stop(),

@@ -5,7 +5,7 @@ import type { RunningService } from '@molecule/http';
 import { type Clock, createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
 import { it as base } from '@molecule/testkit';
 import { Config } from '../config.ts';
-import { createGateway, type LocalListeners } from '../service.ts';
+import { createGateway, type GatewayOptions, type LocalListeners } from '../service.ts';
 import { TokenRegistry } from './registry.ts';
 
 export const INTERNAL_KEY = 'a key that only our services know';
@@ -39,7 +39,11 @@ export class World {
   }
 
   /** Starts a gateway; what is not set has its default. */
-  async gateway(env: Env = {}, local: LocalListeners = {}, { clock = systemClock }: { clock?: Clock } = {}): Promise<Gateway> {
+  async gateway(
+    env: Env = {},
+    local: LocalListeners = {},
+    { clock = systemClock, beside = [] }: { clock?: Clock } & Pick<GatewayOptions, 'beside'> = {},
+  ): Promise<Gateway> {
     const config = readConfig(Config, {
       MOLECULE_INTERNAL_KEY: INTERNAL_KEY,
       NATS_URL: this.#natsUrl,
@@ -60,6 +64,7 @@ export class World {
     );
     const service = await createGateway(config, createBasics('gateway', { level: 'info', log: this.#log, clock }), scope, {
       local,
+      beside,
     });
     return { url: `http://127.0.0.1:${service.port}`, port: service.port, service, close: () => scope.close() };
   }
