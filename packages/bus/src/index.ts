@@ -17,6 +17,7 @@ export { type FactsExtent, factsExtent, type PlacedFact, readFacts } from './fac
 export { ServerTooOld } from './features.ts';
 export { type FactPlace, type FollowFactsOptions, type Following, followFacts } from './follow.ts';
 export { heardAt } from './heard-at.ts';
+export { lastFact } from './last-fact.ts';
 export { followLive, LivePublisher } from './live.ts';
 export { exposeBusCounts, exposeCounter, type Metrics } from './metrics.ts';
 export { listParked, type Parked, ParkedBody, park, redriveParked } from './parked.ts';

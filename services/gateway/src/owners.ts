@@ -40,6 +40,7 @@ export const OWNERS = [
   ['/workspaces', 'registry'],
   ['/workspaces/:id', 'registry'],
   ['/workspaces/:id/state', 'registry'],
+  ['/workspaces/:id/explain', 'registry'],
   ['/workspaces/:id/restart', 'registry'],
   ['/workspaces/:id/pause', 'registry'],
   ['/workspaces/:id/resume', 'registry'],

@@ -24,6 +24,9 @@ export const Config = z.object({
   SESSION_HOURS: configPieces.hours(12),
   /** A workspace that has been silent for this long no longer counts as having declared anything, in seconds. */
   LIVENESS_LEASE_SECONDS: configPieces.seconds(180),
+  /** What the sweeper goes by; here they are only explained. */
+  PROVISION_TIMEOUT_SECONDS: z.string().optional(),
+  REMOTE_LIVENESS_STALE_AFTER: z.string().optional(),
   /** Where the a2a-proxy answers: restarted agents are told of their restart through it. */
   A2A_PROXY_URL: configPieces.serviceUrls('http://127.0.0.1:8082'),
   /** Templates of workspaces; unset, those that come with Molecule. */

@@ -34,6 +34,13 @@ export interface Parts {
   readonly mode: Mode;
   readonly settings: Pick<
     Config,
-    'ADMIN_TOKEN' | 'MOLECULE_ENV' | 'MOLECULE_ENABLE_TEST_TOKENS' | 'EXTERNAL_PLATFORM_URL' | 'SESSION_HOURS'
+    | 'ADMIN_TOKEN'
+    | 'MOLECULE_ENV'
+    | 'MOLECULE_ENABLE_TEST_TOKENS'
+    | 'EXTERNAL_PLATFORM_URL'
+    | 'SESSION_HOURS'
+    | 'LIVENESS_LEASE_SECONDS'
+    | 'PROVISION_TIMEOUT_SECONDS'
+    | 'REMOTE_LIVENESS_STALE_AFTER'
   >;
 }

@@ -22,6 +22,7 @@ import { agentRoutes } from './workspace/agent-routes.ts';
 import { workspace } from './workspace/aggregate.ts';
 import { dataRoutes } from './workspace/data-routes.ts';
 import { eventRoutes } from './workspace/event-routes.ts';
+import { explainRoutes } from './workspace/explain-route.ts';
 import { Fleet } from './workspace/fleet.ts';
 import { Hibernations } from './workspace/hibernation.ts';
 import { IdleMonitor } from './workspace/idle.ts';
@@ -58,6 +59,7 @@ const ROUTES = [
   dataRoutes,
   recordRoutes,
   agentRoutes,
+  explainRoutes,
   eventRoutes,
   tokenRoutes,
   testTokenRoutes,
