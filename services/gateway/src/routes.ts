@@ -95,6 +95,9 @@ const docs = {
     description: 'What is told there stands in the AsyncAPI document.',
     source: 'spec 1 §6.2',
     headers: { 'X-Workspace-ID': 'Who listens; without it, a canvas.' },
+    query: z.object({
+      since: z.string().optional().describe('The `seq` of the last frame that was heard: what was missed since is told first'),
+    }),
     answers: {
       101: { description: 'Upgraded to a WebSocket.' },
       400: { description: 'The request did not ask for an upgrade.', body: 'text/plain' },

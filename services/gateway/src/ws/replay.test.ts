@@ -1,6 +1,5 @@
 /** R1–R3 with a log in memory, and clients that read when they like; over a real log and real connections in replay.int.test.ts. */
 import type { Buffer } from 'node:buffer';
-import { randomUUID } from 'node:crypto';
 import type { FactPlace, PlacedFact } from '@molecule/bus';
 import { FactsGone } from '@molecule/bus';
 import { createLog } from '@molecule/service';
@@ -48,12 +47,12 @@ class Gateway {
   });
 
   /** One more fact is in the log, and, unless this gateway is behind, told. */
-  happens({ told = true } = {}): void {
+  happens({ told = true, recordedAt = epoch } = {}): void {
     const place = at(this.facts.length + 1);
     const fact = recordedFact(status('online', 'WORKSPACE_ONLINE'), {
       workspaceId: ID,
       version: place.sequence,
-      id: randomUUID(),
+      recordedAt,
     });
     this.facts.push({ fact, place });
     if (told) this.catchesUp();
@@ -196,6 +195,17 @@ describe('a client that comes back', () => {
     await live;
     gateway.happens();
     expect(reader.heard).toEqual(['live', 5, 6]);
+  });
+
+  it('is not told, live or again, what a stream that was made anew was filled with', async () => {
+    const gateway = gatewayWith(1);
+    const plain = new Reader(gateway, null);
+    gateway.happens({ recordedAt: '2026-11-22T10:59:00Z' });
+    gateway.happens({ recordedAt: '2026-11-22T11:01:00Z' });
+    const { reader, live } = Reader.returning(gateway, seq(0));
+    await live;
+    expect(reader.heard).toEqual([1, 3]);
+    expect(plain.heard).toEqual([3]);
   });
 
   it('waits for the directory of a gateway that has just begun', async () => {

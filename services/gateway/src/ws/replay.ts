@@ -8,11 +8,12 @@
  *       of a client, and what waits behind it (client.ts).
  */
 import { type FactPlace, type FactsExtent, FactsGone, type PlacedFact } from '@molecule/bus';
-import { canvasEvents, type GapReason } from '@molecule/contracts';
+import type { GapReason } from '@molecule/contracts';
 import type { Log } from '@molecule/service';
 import type { Client } from './client.ts';
 import type { Fanout } from './fanout.ts';
 import { type KnownPlace, parseSeq, seqOf, streamMark } from './seq.ts';
+import { newsOf } from './stream.ts';
 
 /** How many facts are told again at most. */
 export const MAX_REPLAYED = 10_000;
@@ -85,7 +86,7 @@ export class Replayer {
     const { fanout } = this.#parts;
     for await (const facts of this.#parts.read({ epoch, after, upTo })) {
       for (const { fact, place } of facts) {
-        for (const event of canvasEvents(fact)) {
+        for (const event of newsOf(fact, place)) {
           if (!fanout.concerns(client, event.workspace_id)) continue;
           const seq = seqOf(place);
           if (!(await client.catchUpWith({ bytes: client.options.wire.encode(event, seq), seq, place }))) return null;

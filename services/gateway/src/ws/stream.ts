@@ -1,10 +1,17 @@
 /** What happens, on its way to who listens: facts as they are applied, live events behind the facts they follow (spec 1 §6). */
 import type { FactPlace } from '@molecule/bus';
-import { type AnyRecordedFact, canvasEvents, type LiveEvent } from '@molecule/contracts';
+import { type AnyRecordedFact, type CanvasEvent, canvasEvents, type LiveEvent } from '@molecule/contracts';
 import { type Credential, isConcerned, isOver, mayEndRights, type RightsBook } from './credential.ts';
 import type { Fanout } from './fanout.ts';
 import type { LiveGate } from './live-gate.ts';
 import { isLater, seqOf } from './seq.ts';
+
+/** How far the clocks of the log and of the bus may be apart (F16). */
+const CLOCKS_APART_MS = 3_600_000;
+
+/** The events that a fact is told as. A stream that was lost is filled again with what the one before it held: that is no news. */
+export const newsOf = (fact: AnyRecordedFact, { epoch }: FactPlace): readonly CanvasEvent[] =>
+  Date.parse(fact.recordedAt) < Date.parse(epoch) - CLOCKS_APART_MS ? [] : canvasEvents(fact);
 
 /**
  * Says where each event stands: a persisted one at the place of its fact; a live one at that of the last fact that was told here
@@ -33,7 +40,7 @@ export class Teller {
 
   fact(fact: AnyRecordedFact, place: FactPlace): void {
     this.beginsBehind(place);
-    for (const event of canvasEvents(fact)) this.#fanout.publish(event, seqOf(place), place);
+    for (const event of newsOf(fact, place)) this.#fanout.publish(event, seqOf(place), place);
   }
 
   live({ event, workspaceId, timestamp, payload }: LiveEvent): void {
