@@ -111,6 +111,13 @@ const CLOSINGS: readonly Closing[] = [
     shuts: { 'a look at the session': unauthenticated('invalid session') },
     hangsUp: false,
   },
+  {
+    what: 'a budget that is spent',
+    close: ({ member }) => here.patch(`/workspaces/${member.id}/budget`, { budget_limit: 0 }),
+    answer: { status: 200, body: { budget_limit: 0, monthly_spend: 0, budget_remaining: 0, budget_used: 0 } },
+    shuts: { 'a message to it': { status: 402, body: { error: 'workspace budget limit exceeded' } } },
+    hangsUp: false,
+  },
 ];
 
 describe.each(CLOSINGS)('after $what', ({ close, answer, shuts }) => {
