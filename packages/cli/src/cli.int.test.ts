@@ -293,3 +293,59 @@ describe('molecule doctor', () => {
     expect(terminal.lines.join('\n')).toMatch(/note +backend +the process backend, no isolation/);
   });
 });
+
+describe('molecule explain', () => {
+  const id = '0b6c2f53-6d52-4c0c-8f3e-0f6f7c1d2e3f';
+  const explanation = {
+    id,
+    status: 'offline',
+    since: '2026-03-02T09:00:00.000Z',
+    because: {
+      fact_type: 'workspace.status',
+      fact_id: 'f',
+      version: 3,
+      reason: 'liveness-lost',
+      recorded_at: '2026-03-02T09:00:00.000Z',
+      error: 'two\nlines',
+      evidence: { fact_type: 'liveness.lost', fact_id: 'e', recorded_at: '2026-03-02T08:59:59.000Z', data: {} },
+    },
+    next: { who: 'operator', what: 'Restart it.' },
+    deadline: '2026-03-02T09:03:00.000Z',
+    consequence: 'It goes.',
+    deadlines: [{ at: '2026-03-02T09:03:00.000Z', consequence: 'It goes.' }],
+    legal_actions: [{ action: 'restart', method: 'POST', path: `/workspaces/${id}/restart`, effect: 'Becomes provisioning.' }],
+    vitals: { last_beat_at: '2026-03-02T08:56:00.000Z', active_tasks: 2, current_task: 'thinking' },
+    paused_ancestor: 'team',
+  };
+
+  it('says it on a few lines, whatever the texts hold', async ({ platform }) => {
+    platform.answers.set(`/workspaces/${id}/explain`, explanation);
+    expect(await molecule(platform, 'explain', id.toUpperCase())).toEqual({
+      code: 0,
+      notes: [],
+      out: [
+        `${id}  offline since 2026-03-02T09:00:00.000Z`,
+        '  because       liveness-lost (workspace.status): two\\nlines',
+        '  evidence      liveness.lost at 2026-03-02T08:59:59.000Z',
+        '  next          operator: Restart it.',
+        '  deadline      2026-03-02T09:03:00.000Z: It goes.',
+        '  last beat     2026-03-02T08:56:00.000Z, 2 active: thinking',
+        '  paused above  team',
+        '',
+        'What may be done',
+        `  restart  POST /workspaces/${id}/restart  Becomes provisioning.`,
+      ],
+    });
+    const { out } = await molecule(platform, 'explain', id, '--json');
+    expect(JSON.parse(out[0] ?? '')).toEqual(explanation);
+  });
+
+  it.for([
+    [[], 'takes one workspace'],
+    [[id, id], 'takes one workspace'],
+    [['atlas'], '"atlas" is not the id of a workspace'],
+  ] as const)('%j: not understood', async ([args, said], { platform }) => {
+    const { code, notes, out } = await molecule(platform, 'explain', ...args);
+    expect({ code, out, note: notes[0] }).toEqual({ code: 2, out: [], note: expect.stringContaining(said) });
+  });
+});

@@ -6,6 +6,7 @@ import { type Command, parseOptions } from './command.ts';
 import { audit } from './commands/audit.ts';
 import { doctor } from './commands/doctor.ts';
 import { events } from './commands/events.ts';
+import { explain } from './commands/explain.ts';
 import { parked } from './commands/parked.ts';
 import { rebuild } from './commands/rebuild.ts';
 import { status } from './commands/status.ts';
@@ -15,7 +16,7 @@ import { CliError, type Terminal } from './terminal.ts';
 import { ROOT } from './where.ts';
 
 /** In the order a newcomer needs them. */
-export const COMMANDS: readonly Command[] = [up, status, doctor, events, parked, rebuild, audit];
+export const COMMANDS: readonly Command[] = [up, status, doctor, explain, events, parked, rebuild, audit];
 
 /** Exit codes: 0 well, 1 something is not as it should be, 2 the command was not understood. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -35,9 +36,18 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) return unknown(name, terminal);
   try {
-    const { values } = parseArgs({ args: rest, options: parseOptions(command), allowPositionals: false });
+    const { argument } = command;
+    const parsed = parseArgs({ args: rest, options: parseOptions(command), allowPositionals: argument !== undefined });
+    const values = parsed.values as Parameters<Command['run']>[1];
     if (values['help'] === true) return help(name, terminal);
-    return await command.run(terminal, values as Parameters<Command['run']>[1]);
+    if (argument === undefined) return await command.run(terminal, values);
+    const [given, ...more] = parsed.positionals;
+    if (given === undefined || more.length > 0) {
+      terminal.note(`molecule ${name} takes one ${argument}\n`);
+      for (const line of helpOf(command)) terminal.note(line);
+      return 2;
+    }
+    return await command.run(terminal, { ...values, [argument]: given });
   } catch (error) {
     if (error instanceof CliError) {
       terminal.note(painter(terminal)('red', error.message));
@@ -75,13 +85,13 @@ export const overview = (): string[] => [
   ]),
 ];
 
-export function helpOf({ name, summary, options }: Command): string[] {
+export function helpOf({ name, summary, argument, options }: Command): string[] {
   const rows = Object.entries(options).map(([option, { value, help }]) => [
     `--${option}${value === undefined ? '' : ` <${value}>`}`,
     help,
   ]);
   return [
-    `molecule ${name}${rows.length > 0 ? ' [options]' : ''}`,
+    `molecule ${name}${argument === undefined ? '' : ` <${argument}>`}${rows.length > 0 ? ' [options]' : ''}`,
     '',
     `  ${summary}`,
     ...(rows.length > 0 ? ['', ...table(rows)] : []),

@@ -8,6 +8,8 @@ export interface Command {
   readonly name: string;
   /** One line for the overview. */
   readonly summary: string;
+  /** What it is about, where it is about one thing: written without a name, and found among the values under this one. */
+  readonly argument?: string;
   /** Each option with its line for the help; `value` names what it takes. */
   readonly options: Readonly<
     Record<string, { readonly type: 'string' | 'boolean'; readonly help: string; readonly value?: string }>
