@@ -1,7 +1,7 @@
 /** What the proxy's features are given to work with. A feature names the parts it needs, and gets no others. */
 
 import type { RuntimeCapabilities } from '@molecule/capabilities';
-import type { LiveEvent } from '@molecule/contracts';
+import type { LiveEvent, WorkspaceId } from '@molecule/contracts';
 import type { Directory } from '@molecule/directory';
 import type { Ledger } from '@molecule/event-store';
 import type { Clock, Log, Mode } from '@molecule/service';
@@ -19,6 +19,8 @@ export interface Parts {
   readonly recorder: Recorder;
   /** What the backend says of a workspace's container; `true` whenever it cannot say (spec 2 §1.9). */
   readonly isAlive: (workspaceId: string) => Promise<boolean>;
+  /** Has a sleeping workspace woken, once however often it is asked; returns at once. */
+  readonly wake: (workspaceId: WorkspaceId) => void;
   /** What to dial for a stored URL (spec 2 §1.5 step 3). */
   readonly dialled: (url: string, workspaceId: string) => string;
   readonly say: (event: LiveEvent) => void;

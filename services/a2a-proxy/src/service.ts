@@ -20,6 +20,7 @@ import { Endpoints } from './call/endpoints.ts';
 import { Once } from './call/once.ts';
 import { a2aRoute } from './call/routes.ts';
 import { Targets } from './call/targets.ts';
+import { Waker } from './call/waker.ts';
 import { type Config, idleTimeout, inContainer, positive } from './config.ts';
 import type { Tables } from './database.ts';
 import { createDialled } from './dialled.ts';
@@ -138,6 +139,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     targets,
     recorder,
     isAlive,
+    wake: new Waker({ bus, newId, log }).wake,
     dialled: createDialled(bus, { inContainer: inContainer(config.MOLECULE_IN_DOCKER) ?? existsSync('/.dockerenv'), loops }),
     say,
     clock,

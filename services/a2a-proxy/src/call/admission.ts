@@ -1,5 +1,5 @@
 /** May this caller's message go to this workspace now, and where to (spec 2 §1.3–1.6): all from memory. */
-import { type DirectoryEntry, isWorkspaceId } from '@molecule/contracts';
+import { type DirectoryEntry, isWorkspaceId, type WorkspaceStatus } from '@molecule/contracts';
 import { isUnavailable } from '@molecule/http';
 import type { Parts } from '../parts.ts';
 import { type Answer, answers } from './answer.ts';
@@ -10,13 +10,18 @@ export type Admission =
   | { readonly entry: DirectoryEntry; readonly endpoint: Endpoint }
   | { readonly answer: Answer; readonly entry?: DirectoryEntry };
 
+/** Stopped on purpose, or about to be: nothing is sent there, whatever address is still known of it (I4). */
+const RESTING: ReadonlySet<WorkspaceStatus> = new Set(['paused', 'hibernating', 'hibernated', 'removed']);
+
+export const isResting = ({ status }: DirectoryEntry): boolean => RESTING.has(status);
+
 /** A look-up that could not be made. It opens no door (I9). */
 const UNKNOWN = Symbol('could not be looked up');
 
 export class Admissions {
-  readonly #parts: Pick<Parts, 'directory' | 'capabilities' | 'endpoints' | 'dialled' | 'log'>;
+  readonly #parts: Pick<Parts, 'directory' | 'capabilities' | 'endpoints' | 'dialled' | 'wake' | 'log'>;
 
-  constructor(parts: Pick<Parts, 'directory' | 'capabilities' | 'endpoints' | 'dialled' | 'log'>) {
+  constructor(parts: Pick<Parts, 'directory' | 'capabilities' | 'endpoints' | 'dialled' | 'wake' | 'log'>) {
     this.#parts = parts;
   }
 
@@ -37,9 +42,16 @@ export class Admissions {
     const spent = capabilities.monthlySpend(entry.workspaceId) ?? entry.monthlySpend;
     if (entry.budgetLimit !== null && spent >= entry.budgetLimit) return { answer: answers.overBudget, entry };
 
-    if (entry.url === '') return { answer: entry.status === 'hibernated' ? answers.waking : answers.noUrl(entry.status), entry };
+    if (entry.url === '' || isResting(entry)) return { answer: this.#nowhere(entry), entry };
     const endpoint = await endpoints.open(dialled(entry.url, entry.workspaceId));
     return endpoint ? { entry, endpoint } : { answer: answers.notRoutable, entry };
+  }
+
+  /** A sleeping workspace is started by the message that comes for it; the message itself is not kept (spec 1 §2.4). */
+  #nowhere({ workspaceId, status }: DirectoryEntry): Answer {
+    if (status !== 'hibernated') return answers.noUrl(status);
+    this.#parts.wake(workspaceId);
+    return answers.waking;
   }
 
   /** Not in memory: created a moment ago, or never. */

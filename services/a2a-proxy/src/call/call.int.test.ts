@@ -120,6 +120,33 @@ describe('an answered call', () => {
   });
 });
 
+describe('a message for a sleeping workspace', () => {
+  it('has it woken, by one question for all that come meanwhile, and by another for the next', async ({ world }) => {
+    const proxy = await world.proxy();
+    const at = 'http://127.0.0.1:9';
+    const [asleep, paused] = [await world.registry.create({ at }), await world.registry.create({ at })];
+    await world.known(); // by messages: nobody sleeps yet
+    await world.registry.say(asleep, status('hibernated'));
+    await world.registry.say(paused, status('paused'));
+    await waitFor(async () => (await world.call(proxy, paused)).json.status === 'paused');
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.waker.before = () => promise;
+    const answers = await Promise.all(Array.from({ length: 10 }, () => world.call(proxy, asleep)));
+    expect(answers.map(({ status: code }) => code)).toEqual(Array(10).fill(503)); // nobody waits for the waking
+    await waitFor(() => world.waker.asked.length > 0);
+    await world.call(proxy, paused);
+    await world.call(proxy, asleep);
+    expect(world.waker.asked).toEqual([asleep]);
+    resolve();
+    world.waker.before = async () => undefined;
+    await waitFor(async () => {
+      await world.call(proxy, asleep);
+      return world.waker.asked.length > 1;
+    });
+    expect(new Set(world.waker.asked)).toEqual(new Set([asleep]));
+  });
+});
+
 describe('a call that is not let through', () => {
   it('is told why, in the order of the specification, and leaves no row', async ({ world }) => {
     const proxy = await world.proxy();
@@ -133,6 +160,8 @@ describe('a call that is not let through', () => {
     await world.registry.say(paused, status('paused'));
     const asleep = await world.registry.create({ at: agent.url });
     await world.registry.say(asleep, status('hibernated'));
+    const drowsy = await world.registry.create({ at: agent.url });
+    await world.registry.say(drowsy, status('hibernating', false)); // its address is still known
     const gone = await world.registry.create({ at: agent.url });
     await world.registry.say(gone, removed);
     const metadata = await world.registry.create({ at: 'http://169.254.169.254/latest' });
@@ -167,6 +196,7 @@ describe('a call that is not let through', () => {
     expect(await told('not-an-id')).toEqual({ status: 500, error: 'lookup failed' });
     expect(await told(silent, { body })).toMatchObject({ error: 'workspace has no URL', status: 'provisioning' });
     expect(await told(paused)).toMatchObject({ error: 'workspace has no URL', status: 'paused' });
+    expect(await told(drowsy)).toMatchObject({ error: 'workspace has no URL', status: 'hibernating' });
     expect(await told(gone)).toMatchObject({ error: 'workspace has no URL', status: 'removed' });
     expect(await told(asleep)).toEqual({
       status: 503,

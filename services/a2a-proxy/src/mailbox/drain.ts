@@ -271,6 +271,8 @@ export class Drains {
       // What could not be looked up says nothing about the message.
       if (admission.answer === answers.unavailable || admission.answer === answers.lookupFailed)
         return { result: { outcome: 'busy' }, reached: true };
+      // It fell asleep while we looked, and wakes now: nothing was tried.
+      if (admission.answer === answers.waking) return { result: { outcome: 'busy' }, reached: false };
       if (admission.entry?.status === 'removed') return { result: { outcome: 'removed' }, reached: false };
       return { result: failed(admission.answer.error), reached: false };
     }

@@ -1,5 +1,6 @@
 /** Whether a workspace has room for one more message from its mailbox. Pure. */
 import type { DirectoryEntry } from '@molecule/contracts';
+import { isResting } from '../call/admission.ts';
 import type { Prompt } from './waiting.ts';
 
 export interface Occupied {
@@ -26,6 +27,6 @@ export function hasRoom(maxConcurrentTasks: number, prompt: Prompt, occupied: Oc
 
 /** Whether it makes sense to send something: an agent that is not up answers nothing, and every try would count. */
 export function isReachable(entry: DirectoryEntry, prompt: Prompt): boolean {
-  if (entry.url === '') return false;
+  if (entry.url === '' || isResting(entry)) return false;
   return prompt !== 'unprompted' || entry.status === 'online' || entry.status === 'degraded';
 }

@@ -7,6 +7,27 @@ import { StandInRegistry } from '@molecule/testkit';
 
 export const standInRegistry = (bus: Bus, log: Log): StandInRegistry => new StandInRegistry({ bus, log, applyFact }).serve();
 
+/** Is asked to wake workspaces, and remembers which. */
+export class StandInWaker {
+  readonly asked: string[] = [];
+  /** Waited for before an answer. */
+  before: () => Promise<unknown> = async () => undefined;
+  readonly #requests: RequestServer;
+
+  constructor(bus: Bus, log: Log) {
+    this.#requests = new RequestServer(bus, 'registry', log);
+    this.#requests.serve(ask.registry.wake, async ({ workspaceId }) => {
+      this.asked.push(workspaceId);
+      await this.before();
+      return { waking: true };
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#requests.drain();
+  }
+}
+
 export class StandInProvisioner {
   /** What the backend says of containers; absent: it cannot say. */
   readonly containers = new Map<string, 'running' | 'stopped'>();
@@ -26,7 +47,7 @@ export class StandInProvisioner {
   }
 }
 
-export const status = (to: 'offline' | 'online' | 'paused' | 'hibernated', clearsUrl = true): WorkspaceFact => ({
+export const status = (to: 'offline' | 'online' | 'paused' | 'hibernating' | 'hibernated', clearsUrl = true): WorkspaceFact => ({
   type: 'workspace.status',
   data: { from: 'online', to, reason: to === 'paused' ? 'pause' : 'hibernate', clearsUrl, event: null },
 });

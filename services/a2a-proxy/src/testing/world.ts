@@ -23,7 +23,7 @@ import { Agent as Dialer, request } from 'undici';
 import type { Audit } from '../audit/audit.ts';
 import { Config } from '../config.ts';
 import { createA2aProxy } from '../service.ts';
-import { StandInProvisioner, standInRegistry } from './registry.ts';
+import { StandInProvisioner, StandInWaker, standInRegistry } from './registry.ts';
 
 const INTERNAL_KEY = 'a key that only our services know';
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -73,6 +73,7 @@ export interface Row {
 export class World {
   readonly registry: StandInRegistry;
   readonly provisioner: StandInProvisioner;
+  readonly waker: StandInWaker;
   /** What was said live, in order. */
   readonly live: LiveEvent[] = [];
   readonly database: pg.Pool;
@@ -88,6 +89,7 @@ export class World {
     this.#bus = bus;
     this.registry = standInRegistry(bus, log);
     this.provisioner = new StandInProvisioner(bus, log);
+    this.waker = new StandInWaker(bus, log);
     this.#beats = new BeatPublisher(bus, { gateway: randomUUID(), clock: systemClock });
     followLive(bus, { log, onEvent: (event) => this.live.push(event) });
     this.database = new pg.Pool({ connectionString: databaseUrl, max: 2, options: '-c search_path=a2a_proxy' });
@@ -251,6 +253,7 @@ export class World {
     await this.#open.close();
     await this.registry.stop();
     await this.provisioner.stop();
+    await this.waker.stop();
     this.#beats.close();
     await this.database.end();
   }
