@@ -63,6 +63,24 @@ describe('who calls', () => {
     }
     expect(identify(other, anonymous, { ...production, tokens: 0 })).toEqual({ answer: answers.missingCallerToken });
   });
+
+  it('is the canvas in production mode with a session or an org token, while both can be looked up', () => {
+    const production = { mode: 'production' as const };
+    const session = { kind: 'canvas', id: third } as const;
+    const org = { kind: 'org', tokenId: third, prefix: 'abcdefgh', orgId: '' } as const;
+    const canvas = { caller: { source: 'canvas', id: null, name: '' } };
+    expect(identify('', principalOf({ kind: 'anonymous' }, { session }), production)).toEqual(canvas);
+    expect(identify('', principalOf(org), production)).toEqual(canvas);
+    for (const who of [
+      principalOf({ kind: 'anonymous' }, { session, tokensKnown: false }),
+      principalOf(org, { tokensKnown: false }),
+      principal({ kind: 'unknown-token' }, false),
+    ])
+      expect(identify('', who, production)).toEqual({ answer: answers.unavailable });
+    expect(identify('', principalOf({ kind: 'unknown-token' }, { session }), production)).toEqual({
+      answer: answers.invalidToken,
+    });
+  });
 });
 
 describe('how long a call may take', () => {

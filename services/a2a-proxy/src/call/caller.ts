@@ -60,18 +60,18 @@ function callersToken({ header, principal, mode, liveTokens }: Asking): Answer |
 }
 
 /** Production mode (design §7): nobody speaks as the canvas or as a workspace itself without showing who they are. */
-function ownDoor({ identity, tokensKnown }: Principal, target: string): Answer | null {
+function ownDoor({ identity, session, tokensKnown }: Principal, target: string): Answer | null {
+  if (identity.kind === 'admin' || identity.kind === 'service') return null;
+  if (!tokensKnown) return answers.unavailable;
   switch (identity.kind) {
-    case 'admin':
     case 'org':
-    case 'service':
       return null;
     case 'workspace':
       return identity.workspaceId === target ? null : answers.invalidToken;
     case 'anonymous':
-      return answers.missingToken;
+      return session === null ? answers.missingToken : null;
     case 'unknown-token':
-      return tokensKnown ? answers.invalidToken : answers.unavailable;
+      return answers.invalidToken;
   }
 }
 
