@@ -105,6 +105,28 @@ describe('how it ends', () => {
     expect(stream.events().map(({ type }) => type)).toEqual(['WORKSPACE_REMOVED']);
   });
 
+  it('also for who does not read: it is cut off with its right', async ({ world, bus, log }) => {
+    const { id, token } = await world.registry.enrol();
+    const gateway = await world.gateway();
+    const stopped = await openStream(gateway, id, { headers: bearer(token) });
+    stopped.response.pause();
+    stopped.response.socket.pause();
+    const live = new LivePublisher(bus, 'a2a-proxy', { log });
+    const say = () => {
+      for (let n = 0; n < 50; n++)
+        live.say({ event: 'ACTIVITY_LOGGED', workspaceId: id, timestamp: AT, payload: { padding: 'x'.repeat(40_000) } });
+    };
+    const metric = async (name: string) =>
+      Number(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)$`, 'm').exec((await call(gateway, '/metrics')).text)?.[1]);
+    await waitFor(async () => {
+      say();
+      return (await metric('molecule_sse_dropped_total')) > 0;
+    });
+    live.close();
+    await world.registry.revokeTokens(id);
+    await waitFor(async () => (await metric('molecule_sse_connections_active')) === 0, { what: 'it to be cut off' });
+  });
+
   it('when the client leaves, and when the gateway stops', async ({ world }) => {
     const { id, token } = await world.registry.enrol();
     const gateway = await world.gateway();

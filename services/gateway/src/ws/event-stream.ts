@@ -18,6 +18,8 @@ import { sinceOf } from './seq.ts';
 import { EVENT_STREAM } from './wire.ts';
 
 const PATH = '/workspaces/:id/events/stream';
+/** How long a client may take to read what was written before the end. */
+const ENDING_MS = 1_000;
 
 export interface EventStreamParts {
   readonly fanout: Fanout;
@@ -72,7 +74,7 @@ export class EventStreams {
   /** Ends all streams; none begins after. */
   close(): void {
     this.#closing = true;
-    for (const response of this.#open) response.end();
+    for (const response of this.#open) end(response);
   }
 
   /** @throws Refusal 500 when it cannot be said whether there is such a workspace */
@@ -97,7 +99,7 @@ export class EventStreams {
         fanout.leave(client);
         // Who does not read would not read the end either.
         if (why === 'too-slow') response.destroy();
-        else response.end();
+        else end(response);
       },
     });
     response.once('close', () => {
@@ -109,6 +111,12 @@ export class EventStreams {
     response.write(': ping\n\n'); // V2
     if (listener.since !== null) void replayer.catchUp(client, listener.since);
   }
+}
+
+/** The end is for who reads; who does not, is cut off. */
+function end(response: ServerResponse): void {
+  response.end();
+  setTimeout(() => response.destroy(), ENDING_MS).unref();
 }
 
 const HEADERS: readonly string[] = [
