@@ -18,7 +18,7 @@ const directory = z
   .describe('a directory that exists')
   .optional();
 
-const Embedded = z.object({
+export const Embedded = z.object({
   HOST: configPieces.host,
   PORT: configPieces.port(8080),
   MOLECULE_ENV: configPieces.moleculeEnv,
