@@ -6,6 +6,8 @@ import { describe, expect, onTestFinished } from 'vitest';
 import { NOBODY, type Registry, startRegistry } from '../fixtures.ts';
 
 const UNKNOWN: Identity = { kind: 'unknown-token' };
+const ORG: Identity = { kind: 'org', tokenId: randomUUID(), prefix: 'abcdefgh', orgId: '' };
+const session = { kind: 'canvas', id: randomUUID() } as const;
 const WORKSPACE: Identity = { kind: 'workspace', workspaceId: randomUUID(), tokenId: randomUUID() };
 
 interface Servers {
@@ -32,14 +34,36 @@ describe('POST /registry/check-access', () => {
     for (const as of [NOBODY, UNKNOWN])
       expect(await ask(as)).toMatchObject({ status: 401, body: { error: 'missing workspace auth token' } });
     const service: Identity = { kind: 'service', service: 'scheduler', as: 'scheduler' };
-    for (const as of [
-      { kind: 'admin' } as const,
-      { kind: 'org', tokenId: 't', prefix: 'abcdefgh', orgId: '' } as const,
-      WORKSPACE,
-      service,
-    ])
+    for (const as of [{ kind: 'admin' } as const, ORG, WORKSPACE, service])
       expect(await ask(as)).toMatchObject({ status: 200, body: { allowed: true } });
     expect((await ask(WORKSPACE, false)).status).toBe(503);
+  });
+});
+
+describe('GET /workspaces/:id', () => {
+  it('in production is answered to who may act as the workspace, or is signed in', async ({
+    postgresUrl,
+    natsUrl,
+    log,
+    bus: _,
+  }) => {
+    const registry = await open({ postgresUrl, natsUrl, log }, { MOLECULE_ENV: 'production' });
+    const id = await registry.create();
+    const look = (as: Identity, principal: object = {}) => registry.call('GET', `/workspaces/${id}`, { as, principal });
+    const own: Identity = { kind: 'workspace', workspaceId: id, tokenId: randomUUID() };
+    for (const as of [{ kind: 'admin' } as const, ORG, own]) expect((await look(as)).body).toMatchObject({ id });
+    expect((await look(NOBODY, { session })).body).toMatchObject({ id });
+    expect(await look(NOBODY)).toMatchObject({ status: 401, body: { error: 'missing workspace auth token' } });
+    for (const as of [UNKNOWN, WORKSPACE])
+      expect(await look(as, { session })).toMatchObject({ status: 401, body: { error: 'invalid workspace auth token' } });
+    expect((await look(NOBODY, { session, tokensKnown: false })).status).toBe(503);
+  });
+
+  it('is answered to anybody otherwise', async ({ postgresUrl, natsUrl, log, bus: _ }) => {
+    const registry = await open({ postgresUrl, natsUrl, log }, {});
+    const id = await registry.create();
+    for (const as of [NOBODY, UNKNOWN, WORKSPACE])
+      expect((await registry.call('GET', `/workspaces/${id}`, { as, principal: { tokensKnown: false } })).status).toBe(200);
   });
 });
 
@@ -53,6 +77,18 @@ describe('GET /admin/workspaces/:id/test-token', () => {
       })
     ).status;
 
+  it('takes the admin token with and without `Bearer `, and nothing that only begins like it', async ({
+    postgresUrl,
+    natsUrl,
+    log,
+    bus: _,
+  }) => {
+    const registry = await open({ postgresUrl, natsUrl, log }, { ADMIN_TOKEN: 'root' });
+    for (const shown of ['root', 'Bearer root', ' root ']) expect(await door(registry, NOBODY, true, shown)).toBe(404);
+    for (const shown of ['', 'roo', 'roots', 'bearer root', 'Bearer roots', 'Basic root'])
+      expect(await door(registry, NOBODY, true, shown)).toBe(401);
+  });
+
   it('asks for the admin the gateway knows of, also when only the gateway was given the admin token', async ({
     postgresUrl,
     natsUrl,
@@ -60,7 +96,12 @@ describe('GET /admin/workspaces/:id/test-token', () => {
     bus: _,
   }) => {
     const registry = await open({ postgresUrl, natsUrl, log }, {});
-    for (const as of [NOBODY, UNKNOWN, WORKSPACE]) expect(await door(registry, as, true)).toBe(401);
+    for (const as of [NOBODY, UNKNOWN, WORKSPACE, ORG]) expect(await door(registry, as, true)).toBe(401);
+    const signedIn = { as: NOBODY, principal: { session, devOpen: true, sameOrigin: true } };
+    expect(await registry.call('GET', `/admin/workspaces/${randomUUID()}/test-token`, signedIn)).toMatchObject({
+      status: 401,
+      body: { error: 'admin auth required' },
+    });
     expect(await door(registry, { kind: 'admin' }, true)).toBe(404); // let in: there is no such workspace
     expect(await door(registry, NOBODY, true, 'root')).toBe(401);
     expect(await door(registry, NOBODY, false)).toBe(404);
