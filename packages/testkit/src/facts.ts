@@ -88,3 +88,5 @@ export const registered = (url: string): WorkspaceFact => ({
 });
 
 export const removed: WorkspaceFact = { type: 'workspace.removed', data: { from: 'online', cascadeDeleted: 0 } };
+
+export const purged: WorkspaceFact = { type: 'workspace.purged', data: {} };

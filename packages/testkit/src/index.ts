@@ -3,7 +3,16 @@ export { type Agent, type AgentOptions, type Gate, type Received, startAgent } f
 export type { Behaviour } from './agent/behaviour.ts';
 export type { Answer, GatewayLink, GatewayLinkOptions } from './agent/gateway-link.ts';
 export { type Docker, type DockerState, dockerAvailable, dockerState } from './docker.ts';
-export { type CreatedData, createdData, directoryEntry, type RecordedAs, recordedFact, registered, removed } from './facts.ts';
+export {
+  type CreatedData,
+  createdData,
+  directoryEntry,
+  purged,
+  type RecordedAs,
+  recordedFact,
+  registered,
+  removed,
+} from './facts.ts';
 export { it } from './fixtures.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type NatsServer, withNats } from './own-nats.ts';

@@ -10,7 +10,7 @@ import { isUnavailable } from '@molecule/event-store';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, modeOf, type Scope, sleep } from '@molecule/service';
-import { deleteOld } from './activity/retention.ts';
+import { deleteAllOf, deleteOld } from './activity/retention.ts';
 import { activityRoutes } from './activity/routes.ts';
 import { agents, Evidence } from './agent/agent.ts';
 import { auditRoutes } from './audit/routes.ts';
@@ -193,8 +193,9 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     },
   );
 
-  chassis.hear(['workspace.removed'], async (facts) => {
-    for (const { workspaceId } of facts) await mailbox.dropAll(workspaceId);
+  chassis.hear(['workspace.removed', 'workspace.purged'], async (facts) => {
+    for (const { type, workspaceId } of facts)
+      await (type === 'workspace.purged' ? deleteAllOf(ledger.db, workspaceId, scope.signal) : mailbox.dropAll(workspaceId));
   });
   followReasonsToDrain({ beats, directory, waiting, drains, touch });
   const seed = () => seedWaiting({ ledger, directory, waiting, drains, mailbox });

@@ -3,13 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { BeatFeed } from '@molecule/bus';
 import { RuntimeCapabilities } from '@molecule/capabilities';
 import { openChassis } from '@molecule/chassis';
+import { WorkspaceId } from '@molecule/contracts';
 import { Directory, exposeDirectoryLag } from '@molecule/directory';
 import { httpService, type RunningService, ServiceClient } from '@molecule/http';
 import type { Basics, Scope } from '@molecule/service';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
-import { disableFor, serveScheduleRequests } from './schedule/requests.ts';
+import { disableFor, purgeFor, serveScheduleRequests } from './schedule/requests.ts';
 import { scheduleRoutes } from './schedule/routes.ts';
 import { schedule } from './schedule/schedule.ts';
 import { Runner, type TickOptions } from './schedule/tick.ts';
@@ -53,13 +54,11 @@ export async function createScheduler(
   const parts: Parts = { ledger, directory, capabilities, a2aProxy, clock, newId, log, worker: instance };
 
   serveScheduleRequests(requests, parts);
-  chassis.hear(['workspace.removed'], async (facts) => {
-    await disableFor(
-      parts,
-      facts.flatMap((fact) =>
-        fact.type === 'workspace.removed' ? [fact.workspaceId as Parameters<typeof disableFor>[1][number]] : [],
-      ),
-    );
+  chassis.hear(['workspace.removed', 'workspace.purged'], async (facts) => {
+    const told = (type: 'workspace.removed' | 'workspace.purged') =>
+      facts.filter((fact) => fact.type === type).map(({ workspaceId }) => WorkspaceId.parse(workspaceId));
+    await disableFor(parts, told('workspace.removed'));
+    for (const id of told('workspace.purged')) await purgeFor(parts, id);
   });
 
   await renewLease(ledger.db, instance);

@@ -22,6 +22,19 @@ export async function deleteOld(
   if (rows + bodies > 0) log.info({ rows, bodies, days }, 'deleted what is old');
 }
 
+/** A purged workspace leaves nothing behind here but its mailbox's history, which is what the log says (spec 1 §1.7 step 7). */
+export async function deleteAllOf(db: Kysely<Tables>, workspaceId: string, signal: AbortSignal): Promise<void> {
+  await inPortions(signal, () =>
+    sql`delete from activity where ctid = any(array(
+      select ctid from activity where workspace_id = ${workspaceId} limit ${ROWS_AT_ONCE}))`.execute(db),
+  );
+  await inPortions(signal, () =>
+    sql`delete from messages where ctid = any(array(
+      select ctid from messages where not active and workspace_id = ${workspaceId} limit ${ROWS_AT_ONCE}))`.execute(db),
+  );
+  await db.deleteFrom('a2a_outbound').where('workspace_id', '=', workspaceId).execute();
+}
+
 async function inPortions(signal: AbortSignal, work: () => Promise<{ numAffectedRows?: bigint }>): Promise<number> {
   for (let total = 0; ; ) {
     const deleted = Number((await work()).numAffectedRows ?? 0n);

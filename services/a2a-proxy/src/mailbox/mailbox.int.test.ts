@@ -1,5 +1,5 @@
 /** The mailbox, told from outside (spec 2 §2): nothing is lost, nothing is doubled, the order holds. */
-import { freePort, registered, removed, waitFor } from '@molecule/testkit';
+import { freePort, purged, registered, removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { it, message, type Running, type World } from '../testing/world.ts';
 
@@ -173,6 +173,25 @@ describe('a message that waits', () => {
     for (const text of ['a', 'b', 'c']) await queue(world, proxy, id, text);
     await world.registry.say(id, removed);
     expect(await world.settled(proxy, 3)).toMatchObject({ dropped: 3, balanced: true });
+  });
+
+  it('is gone with its body and all activity when its workspace is purged, and nothing of others is', async ({ world }) => {
+    const proxy = await world.proxy();
+    const [busy, free] = [await world.agent({ behaviour: { kind: 'reset' } }), await world.agent()];
+    const [id, other] = [await world.workspace(busy), await world.workspace(free)];
+    await queue(world, proxy, id, 'a');
+    await world.call(proxy, other, { headers: { 'x-workspace-id': id } });
+    await world.call(proxy, other, { headers: { 'x-workspace-id': other } });
+    await world.rows(proxy, other, 2);
+    const kept = async () => {
+      const { rows } = await world.database.query(`
+        select workspace_id from activity union all select workspace_id from messages union all select workspace_id from a2a_outbound`);
+      return [...new Set(rows.map((row) => row.workspace_id))].toSorted();
+    };
+    await waitFor(async () => (await kept()).join() === [id, other].toSorted().join(), { what: 'rows of both' });
+    await world.registry.say(id, removed, purged);
+    await waitFor(async () => (await kept()).join() === other, { what: 'the rows of the purged one to go' });
+    expect(await world.settled(proxy, 3)).toMatchObject({ dropped: 1, balanced: true });
   });
 
   it('leaves nothing in memory when its workspace is removed, in no replica', async ({ world }) => {

@@ -27,6 +27,9 @@ export const remove: Decision = (schedule) => {
   return [{ type: 'schedule.deleted', data: schedule.about }];
 };
 
+/** The workspace's rows are to go, and this one with them (spec 1 §1.7 step 7). */
+export const purge: Decision = (schedule) => (isAlive(schedule) ? [{ type: 'schedule.deleted', data: schedule.about }] : []);
+
 /** The workspace is gone: nothing fires for it any more. */
 export const disableForRemoval: Decision = (schedule) =>
   isAlive(schedule) && schedule.enabled

@@ -4,7 +4,7 @@ import type { RequestServer } from '@molecule/bus';
 import { ask, type WorkspaceId } from '@molecule/contracts';
 import type { Parts } from '../parts.ts';
 import * as decisions from './decisions.ts';
-import { enabledSchedulesOf } from './projections/schedule-list.ts';
+import { enabledSchedulesOf, schedulesOf } from './projections/schedule-list.ts';
 import { schedule } from './schedule.ts';
 
 export const serveScheduleRequests = (requests: RequestServer, parts: Pick<Parts, 'ledger'>): void => {
@@ -19,4 +19,12 @@ export async function disableFor({ ledger }: Pick<Parts, 'ledger'>, workspaceIds
     disabled += facts.length;
   }
   return disabled;
+}
+
+/** Idempotent: what is deleted already is not listed any more. */
+export async function purgeFor({ ledger }: Pick<Parts, 'ledger'>, workspaceId: WorkspaceId): Promise<void> {
+  for (const { id } of await schedulesOf(ledger.db, workspaceId))
+    await ledger.transact(schedule, { id, commandId: 'workspace-purged' }, decisions.purge, async (tx) => {
+      await tx.db.deleteFrom('schedule_prompts').where('schedule_id', '=', id).execute();
+    });
 }

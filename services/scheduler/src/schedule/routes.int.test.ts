@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { ask } from '@molecule/bus';
 import { ask as asks } from '@molecule/contracts';
-import { removed } from '@molecule/testkit';
+import { purged, removed } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { EVERY_MINUTE, it } from '../testing/world.ts';
 
@@ -131,6 +131,16 @@ describe('a schedule', () => {
       status: 401,
       text: error('invalid workspace auth token'),
     });
+  });
+
+  it('is deleted, its prompt too, when its workspace is purged', async ({ world }) => {
+    const scheduler = await world.scheduler();
+    const [gone, other] = [await world.around.registry.create(), await world.around.registry.create()];
+    for (const workspaceId of [gone, other]) await world.schedule(scheduler, workspaceId);
+    await world.around.registry.say(gone, removed, purged);
+    expect(await world.around.toldTimes('schedule.deleted', 1)).toMatchObject([{ data: { workspaceId: gone } }]);
+    expect(await world.list(scheduler, gone)).toEqual([]);
+    expect(await world.list(scheduler, other)).toMatchObject([{ enabled: true, prompt: expect.any(String) }]);
   });
 
   it('is disabled when its workspace is removed, by its news and by who asks', async ({ world, bus }) => {
