@@ -1,8 +1,12 @@
 /** Everything the registry reads from its environment; nothing else in the service looks there. */
-import { configPieces } from '@molecule/service';
+import { configPieces, modeOf } from '@molecule/service';
+import { readEncryptionKey } from '@molecule/vault';
 import { z } from 'zod';
 
-export const Config = z.object({
+/** What may stand in SECRETS_ENCRYPTION_KEY. */
+export const KEY_FORMS = '32 bytes in standard base64, or 32 bytes of text that is not base64';
+
+const Fields = z.object({
   NATS_URL: configPieces.natsUrl,
   DATABASE_URL: configPieces.databaseUrl,
   LOG_LEVEL: configPieces.logLevel,
@@ -29,10 +33,23 @@ export const Config = z.object({
   REMOTE_LIVENESS_STALE_AFTER: z.string().optional(),
   /** Where the a2a-proxy answers: restarted agents are told of their restart through it. */
   A2A_PROXY_URL: configPieces.serviceUrls('http://127.0.0.1:8082'),
+  /** Seals secrets; without one they are stored as they are, but not in production (spec 3 §6.1). */
+  SECRETS_ENCRYPTION_KEY: z.string().optional(),
   /** Templates of workspaces; unset, those that come with Molecule. */
   CONFIGS_DIR: z.string().default(''),
   /** Templates of organisations, and the manifest that lists the runtimes; unset, both are looked for in the usual places. */
   ORG_TEMPLATES_DIR: z.string().default(''),
   WORKSPACE_MANIFEST_PATH: z.string().default(''),
 });
+
+export const Config = Fields.superRefine(
+  ({ MOLECULE_ENV, SECRETS_ENCRYPTION_KEY }, context) => {
+    const { kind } = readEncryptionKey(SECRETS_ENCRYPTION_KEY);
+    if (kind === 'key' || modeOf(MOLECULE_ENV) !== 'production') return;
+    const message = kind === 'missing' ? 'a key, because MOLECULE_ENV is production' : KEY_FORMS;
+    context.addIssue({ code: 'custom', path: ['SECRETS_ENCRYPTION_KEY'], message });
+  },
+  // Also when other settings are wrong, so that all mistakes are told at once.
+  { when: () => true },
+);
 export type Config = z.infer<typeof Config>;

@@ -113,5 +113,21 @@ export interface Tables {
     removal_reason: string | null;
     created_at: Instant;
   };
+  workspace_secrets: {
+    workspace_id: string;
+    key: string;
+    version: number;
+    value: Buffer;
+    created_at: Instant;
+    updated_at: Instant;
+  };
+  memories: {
+    id: string;
+    workspace_id: string;
+    namespace: string;
+    scope: 'LOCAL' | 'TEAM' | 'GLOBAL';
+    content: string;
+    created_at: Instant;
+  };
   canvas_viewport: { only_one: Generated<boolean>; x: number; y: number; zoom: number };
 }

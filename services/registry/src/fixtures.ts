@@ -12,6 +12,8 @@ import { Config } from './config.ts';
 import { createRegistry, type RegistryOptions } from './service.ts';
 
 export const KEY = 'a key that only tests use, long enough';
+/** A key for secrets that only tests use. */
+export const SECRETS_KEY = Buffer.alloc(32, 7).toString('base64');
 const sign = (context: RequestContext) => ({ [CONTEXT_HEADER]: signContext(context, KEY) });
 type Log = Parameters<typeof createBasics>[1]['log'];
 
@@ -113,6 +115,7 @@ export async function startRegistry({
     MOLECULE_INTERNAL_KEY: KEY,
     PORT: '0',
     OPS_PORT: '0',
+    SECRETS_ENCRYPTION_KEY: SECRETS_KEY,
     ...env,
   });
   const basics = createBasics('registry', { level: 'silent', log, ...(clock && { clock }) });

@@ -5,6 +5,7 @@ import type { Ledger } from '@molecule/event-store';
 import type { NetGuard } from '@molecule/net-guard';
 import type { Clock, Log, Mode } from '@molecule/service';
 import type { Templates } from '@molecule/templates';
+import type { Vault } from '@molecule/vault';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Fleet } from './workspace/fleet.ts';
@@ -26,8 +27,9 @@ export interface Parts {
   readonly barrier: Barrier;
   readonly guard: NetGuard;
   readonly mint: Mint;
-  readonly contexts: RestartContexts;
+  readonly vault: Vault;
   readonly templates: Templates;
+  readonly contexts: RestartContexts;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;

@@ -9,13 +9,14 @@ import { httpService, type RunningService, ServiceClient, type ServiceClientOpti
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
 import { Templates } from '@molecule/templates';
+import { readEncryptionKey, Vault } from '@molecule/vault';
 import { access, denial } from './access/aggregate.ts';
 import { keepAccess } from './access/keeping.ts';
 import { accessLogRoutes } from './access/log-routes.ts';
 import { orgTokenRoutes } from './access/org-token-routes.ts';
 import { serveAccessRequests } from './access/requests.ts';
 import { sessionRoutes } from './access/session-routes.ts';
-import type { Config } from './config.ts';
+import { type Config, KEY_FORMS } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
 import { agentRoutes } from './workspace/agent-routes.ts';
@@ -141,7 +142,9 @@ export async function createRegistry(
   const guard = new NetGuard({ mode: modeFromEnv(config, (message, deployMode) => log.warn({ deployMode }, message)) });
   const mint = minting({ clock, newId });
   const mode = modeOf(config.MOLECULE_ENV);
-  const lists = new Lists({ db: ledger.db, vitalsOf: (id) => fleet.vitals(id) });
+  const vault = openVault(config, log);
+  const templates = await Templates.open(config, (message) => log.warn(message));
+  const lists = new Lists({ db: ledger.db, vitalsOf: (id) => fleet.vitals(id), timeouts: () => templates.provisionTimeouts() });
   const lastOutbound = new LastOutbound({ ask: askingProxy(bus), clock, log });
   const a2aProxy = await scope.open(
     () => new LateClient(a2aProxyUrls, { internalKey: config.MOLECULE_INTERNAL_KEY, service: 'registry', log }),
@@ -160,7 +163,6 @@ export async function createRegistry(
       }),
     (open) => open.close(),
   );
-  const templates = await Templates.open(config, (message) => log.warn(message));
   const parts: Parts = {
     bus,
     ledger,
@@ -172,8 +174,9 @@ export async function createRegistry(
     barrier,
     guard,
     mint,
-    contexts,
+    vault,
     templates,
+    contexts,
     clock,
     newId,
     log,
@@ -211,6 +214,15 @@ const askingProxy =
   (bus: Bus): LastOutboundParts['ask'] =>
   async (workspaceId) =>
     (await ask(bus, asks['a2a-proxy'].traffic, { workspaceId }, { timeoutMs: TRAFFIC_TIMEOUT_MS })).lastOutboundAt;
+
+/** In production there is a key, or no registry (see `config.ts`). */
+function openVault({ SECRETS_ENCRYPTION_KEY }: Config, log: Log): Vault {
+  const reading = readEncryptionKey(SECRETS_ENCRYPTION_KEY);
+  if (reading.kind === 'key') return new Vault(reading.key);
+  const why = reading.kind === 'missing' ? 'is not set' : `is not ${KEY_FORMS}`;
+  log.warn(`secrets are stored without encryption: SECRETS_ENCRYPTION_KEY ${why}`);
+  return new Vault(null);
+}
 
 /** One replica at a time speaks of beats and writes them down. Answers the way to leave. */
 function leadWhileOpen(ledger: Ledger<Tables>, pulse: Pulse, log: Log): () => Promise<void> {

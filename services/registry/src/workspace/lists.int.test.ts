@@ -63,7 +63,7 @@ describe('a list', () => {
     const ids: string[] = [];
     for (let made = 0; made < 5; made++) ids.push(await registry.create());
     await withDb(postgresUrl, async (db) => {
-      const lists = new Lists({ db, vitalsOf: () => null, maxRows: 2 });
+      const lists = new Lists({ db, vitalsOf: () => null, timeouts: async () => new Map(), maxRows: 2 });
       const shown = async () =>
         (JSON.parse(new TextDecoder().decode(await lists.all())) as { id: string }[]).map((element) => element.id);
       for (const _ of ['read', 'kept']) expect(await shown()).toEqual(ids);

@@ -5,7 +5,8 @@
  *       replica committed before it was asked for (I4), and two replicas answer alike.
  *   L2. The version of a row is PostgreSQL's own beside that of its stream: no writer can forget to raise it, and a repair of the
  *       table raises it too (I3).
- *   L3. An element is rendered once per version of its row and per beat.
+ *   L3. An element is rendered once per version of its row and per beat. What templates say of timeouts is the same for as long as
+ *       the process lives.
  *   L4. So many rows are kept and no more; a longer list is whole all the same.
  *   L5. Who asks for the whole list while one is being made shares the next one, which is begun after all of them have asked.
  */
@@ -13,10 +14,13 @@ import type { Kysely } from 'kysely';
 import type { Tables } from '../database.ts';
 import { type Head, headsOfAll, headsOfPeers, rowsOf, type WorkspaceRow } from './queries.ts';
 import type { Vitals } from './vitals.ts';
-import { listed, peer } from './wire.ts';
+import { listed, peer, type Timeouts } from './wire.ts';
 
 /** About 2 KB each (L4). */
 const MAX_ROWS = 20_000;
+
+/** Peers are not told of them. */
+const NO_TIMEOUTS: Timeouts = new Map();
 
 const VIEWS = { listed, peer } as const;
 type View = keyof typeof VIEWS;
@@ -33,33 +37,37 @@ interface Kept {
 export interface ListsParts {
   readonly db: Kysely<Tables>;
   readonly vitalsOf: (workspaceId: string) => Vitals | null;
+  readonly timeouts: () => Promise<Timeouts>;
   readonly maxRows?: number;
 }
 
 export class Lists {
   readonly #db: Kysely<Tables>;
   readonly #vitalsOf: ListsParts['vitalsOf'];
+  readonly #timeouts: ListsParts['timeouts'];
   readonly #maxRows: number;
   readonly #kept = new Map<string, Kept>();
 
-  constructor({ db, vitalsOf, maxRows = MAX_ROWS }: ListsParts) {
+  constructor({ db, vitalsOf, timeouts, maxRows = MAX_ROWS }: ListsParts) {
     this.#db = db;
     this.#vitalsOf = vitalsOf;
+    this.#timeouts = timeouts;
     this.#maxRows = maxRows;
   }
 
   /** The body of `GET /workspaces`. */
   readonly all: () => Promise<Json> = sharing(async () => {
+    const timeouts = await this.#timeouts();
     const heads = await headsOfAll(this.#db);
     const rows = await this.#rowsOf(heads);
     this.#keepOnly(heads);
-    return this.#render('listed', rows);
+    return this.#render('listed', rows, timeouts);
   });
 
   /** The body of `GET /registry/:id/peers`: those whose name or role contains `wanted`, in lower case. */
   async peers(of: WorkspaceRow, wanted: string): Promise<Json> {
     const rows = await this.#rowsOf(await headsOfPeers(this.#db, of));
-    return this.#render('peer', wanted === '' ? rows : rows.filter(({ row }) => isWanted(row, wanted)));
+    return this.#render('peer', wanted === '' ? rows : rows.filter(({ row }) => isWanted(row, wanted)), NO_TIMEOUTS);
   }
 
   /** L1, L2. What was removed between the two questions is left out; what is newer by then is shown as it is then. */
@@ -87,16 +95,16 @@ export class Lists {
     for (const id of this.#kept.keys()) if (!present.has(id)) this.#kept.delete(id);
   }
 
-  #render(view: View, rows: readonly Kept[]): Json {
-    return Buffer.from(`[${rows.map((kept) => this.#element(view, kept)).join(',')}]`);
+  #render(view: View, rows: readonly Kept[], timeouts: Timeouts): Json {
+    return Buffer.from(`[${rows.map((kept) => this.#element(view, kept, timeouts)).join(',')}]`);
   }
 
   /** L3. */
-  #element(view: View, { row, elements }: Kept): string {
+  #element(view: View, { row, elements }: Kept, timeouts: Timeouts): string {
     const vitals = this.#vitalsOf(row.workspace_id);
     let element = elements[view];
     if (element === undefined || element.vitals !== vitals) {
-      element = { vitals, json: JSON.stringify(VIEWS[view](row, vitals)) };
+      element = { vitals, json: JSON.stringify(VIEWS[view](row, vitals, timeouts)) };
       elements[view] = element;
     }
     return element.json;

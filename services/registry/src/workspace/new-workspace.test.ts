@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isAllowedDirectory, NewWorkspaceBody, parseNewWorkspace, textProblem } from './new-workspace.ts';
+import { isAllowedDirectory, NewWorkspaceBody, parseNewWorkspace, type TemplateSays, textProblem } from './new-workspace.ts';
 
-const parse = (body: object) => parseNewWorkspace(NewWorkspaceBody.parse({ name: 'atlas', ...body }));
+const parse = (body: object, says: TemplateSays = { runtime: '', model: '' }) =>
+  parseNewWorkspace(NewWorkspaceBody.parse({ name: 'atlas', ...body }), says);
 
 describe('the body of a new workspace', () => {
   it('has the defaults of the specification', () =>
@@ -32,10 +33,6 @@ describe('the body of a new workspace', () => {
     [{ name: 'a\nb' }, 'invalid workspace fields'],
     [{ role: 'a|b' }, 'invalid workspace fields'],
     [{ model: 'x'.repeat(101) }, 'invalid workspace fields'],
-    [{ runtime: 'a\rb', template: '../x' }, 'invalid workspace fields'],
-    [{ template: '../x' }, 'invalid template'],
-    [{ template: '/etc' }, 'invalid template'],
-    [{ template: 'a/../../b', runtime: 'r', model: 'm' }, 'invalid template'],
     [{ workspace_dir: 'relative' }, 'invalid workspace directory'],
     [{ workspace_dir: '/etc' }, 'invalid workspace directory'],
     [{ workspace_dir: '//usr//local' }, 'invalid workspace directory'],
@@ -63,6 +60,32 @@ describe('the body of a new workspace', () => {
     ],
     [{ template: 'a/../b' }, { template: 'a/../b' }],
   ])('%j is taken as %j', (body, expected) => expect(parse(body)).toMatchObject(expected));
+});
+
+describe('what a template says', () => {
+  const says = { runtime: 'hermes', model: 'm' };
+  it.each<[object, object]>([
+    [{}, { runtime: 'hermes', model: 'm' }],
+    [{ runtime: 'echo' }, { runtime: 'echo', model: 'm' }],
+    [{ model: 'mine' }, { runtime: 'hermes', model: 'mine' }],
+    [{ external: true }, { runtime: 'external', external: true }],
+  ])('counts where %j says nothing', (body, expected) =>
+    expect(parse({ template: 't', ...body }, says)).toMatchObject({ template: 't', tier: 3, name: 'atlas', ...expected }),
+  );
+
+  it('makes an external workspace of an external runtime', () =>
+    expect(parse({ url: 'http://x' }, { runtime: 'external', model: '' })).toMatchObject({ external: true, url: 'http://x' }));
+
+  it('does not count when nobody could have asked for it', () =>
+    expect(parse({}, { runtime: 'x\ny', model: 'm'.repeat(101) })).toMatchObject({ runtime: 'langgraph', model: '' }));
+
+  it.each<[object, string]>([
+    [{ runtime: 'a\rb' }, 'invalid workspace fields'],
+    [{ runtime: 'r', model: 'm' }, 'invalid template'],
+    [{ workspace_dir: '/etc' }, 'invalid template'],
+  ])('is refused from outside of the templates, with %j as %s', (body, text) =>
+    expect(() => parse(body, 'outside')).toThrow(text),
+  );
 });
 
 describe('texts', () => {

@@ -37,11 +37,16 @@ export type NewWorkspaceBody = z.infer<typeof NewWorkspaceBody>;
 const refuse = (message: string) => new Refusal('invalid', message);
 export const invalidPayload = () => refuse('invalid workspace payload');
 
+/** What the template says that was asked for: `''` for what it does not say, or where there is none. */
+export type TemplateSays = 'outside' | { readonly runtime: string; readonly model: string };
+
 /** What is asked for, checked field by field in the order of the specification. Throws the route's 400. */
-export function parseNewWorkspace(body: NewWorkspaceBody): NewWorkspace {
-  const { name, role, model, runtime, template } = body;
-  if (textProblem({ name, role, model, runtime }) !== null) throw refuse('invalid workspace fields');
-  if (!isTemplateName(template)) throw refuse('invalid template');
+export function parseNewWorkspace(body: NewWorkspaceBody, says: TemplateSays): NewWorkspace {
+  const { name, role, template } = body;
+  if (textProblem({ name, role, model: body.model, runtime: body.runtime }) !== null) throw refuse('invalid workspace fields');
+  if (says === 'outside') throw refuse('invalid template'); // §9 #7: also when nothing is wanted of it
+  const runtime = body.runtime || fitting('runtime', says.runtime);
+  const model = body.model || fitting('model', says.model);
   const workspaceDir = body.workspace_dir === '' ? null : body.workspace_dir;
   if (workspaceDir !== null && !isAllowedDirectory(workspaceDir)) throw refuse('invalid workspace directory');
   const access = WorkspaceAccess.safeParse(body.workspace_access === '' ? 'none' : body.workspace_access);
@@ -91,10 +96,8 @@ export function textProblem(fields: Partial<Record<TextField, string | null | un
   return banned ? `${banned[0]} contains invalid characters` : null;
 }
 
-/** Below the templates' root, wherever that is (§9 #7). */
-const isTemplateName = (template: string): boolean =>
-  template === '' ||
-  (template.length <= 1_024 && !isAbsolute(template) && !template.includes('\\') && normalize(template).split('/')[0] !== '..');
+/** What a template says, unless nobody could have asked for it. */
+const fitting = (field: 'runtime' | 'model', text: string): string => (textProblem({ [field]: text }) === null ? text : '');
 
 const SYSTEM_DIRECTORIES = ['/etc', '/var', '/proc', '/sys', '/dev', '/boot', '/sbin', '/bin', '/lib', '/usr'];
 

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { Tables } from '../database.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
+import { holdParent } from './creation.ts';
 import { change, type Patch } from './decisions.ts';
 import { Int, isAllowedDirectory, textProblem } from './new-workspace.ts';
 import { findWorkspace, lineageOf } from './queries.ts';
@@ -89,7 +90,5 @@ async function parentOf(tx: Tx<Tables>, id: WorkspaceId, body: Body): Promise<Wo
   if (parentId === null) return null;
   const lineage = await lineageOf(tx.db, [parentId]);
   if (lineage.has(id)) return undefined;
-  const lock = "select from workspaces where workspace_id = $1 and status <> 'removed' for key share";
-  const { rowCount } = await tx.query(lock, [parentId]);
-  return rowCount === 0 ? undefined : parentId;
+  return (await holdParent(tx, parentId)) ? parentId : undefined;
 }

@@ -127,7 +127,13 @@ async function stopAll({ bus, clock, log }: RemovalParts, ids: readonly Workspac
 }
 
 /** What the registry keeps of a workspace beside its facts and what is made of them. */
-const DOCUMENTS = ['workspace_config', 'workspace_vitals', 'container_runs'] as const satisfies readonly (keyof Tables)[];
+const DOCUMENTS = [
+  'workspace_config',
+  'workspace_secrets',
+  'memories',
+  'workspace_vitals',
+  'container_runs',
+] as const satisfies readonly (keyof Tables)[];
 
 /**
  * `purge=true`: the rows go, of every service that hears of it. The facts stay: the log is append-only, its events stay readable

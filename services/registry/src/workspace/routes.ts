@@ -1,51 +1,48 @@
 /** The workspace resource (spec 1 §1.2–1.5, §1.7). */
-import { ask } from '@molecule/bus';
-import { ask as asks, Refusal, WorkspaceId } from '@molecule/contracts';
+import { Refusal, WorkspaceId } from '@molecule/contracts';
 import { auth, body, json, jsonBody, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { adminForThePast, asOfOf, commandOf, orFail, publicUnlessProduction, workspaceIdOf } from '../http.ts';
 import type { Parts } from '../parts.ts';
-import { workspace } from './aggregate.ts';
 import { connectionBlock, platformUrl } from './connection.ts';
-import { awarenessNamespace, create, type NewWorkspace } from './decisions.ts';
+import { createWorkspace, failWithoutBackend, templateSays } from './creation.ts';
+import { awarenessNamespace } from './decisions.ts';
 import { workspaceDocs } from './docs.ts';
 import { invalidPayload, NewWorkspaceBody, parseNewWorkspace } from './new-workspace.ts';
 import { presentAmong } from './past.ts';
 import { patchWorkspace } from './patch.ts';
 import { childrenOf, findWorkspace } from './queries.ts';
 import { purge, removeSubtree } from './removal.ts';
-import { weigh } from './status.ts';
 import { listed, single } from './wire.ts';
 
-/** How long the provisioner may take to say that it has no backend. Silence is not a no: it catches up from its own consumer. */
-const BACKEND_TIMEOUT_MS = 500;
-
 export function workspaceRoutes(parts: Parts) {
-  const { ledger, fleet, lists, past, lastOutbound, newId, mode, mint } = parts;
+  const { ledger, fleet, lists, past, templates, lastOutbound, newId, mode, mint } = parts;
 
   return new Hono<WithContext>()
     .get('/workspaces', workspaceDocs.list, auth.admin, async (c) => {
       const at = asOfOf(c);
       if (at === null) return jsonBody(c, await orFail(c, 'query failed', () => lists.all()));
       const rows = presentAmong(await orFail(c, 'query failed', () => past.all(at)));
+      const timeouts = await templates.provisionTimeouts();
       return json(
         c,
-        rows.map((row) => listed(row, null)),
+        rows.map((row) => listed(row, null, timeouts)),
       );
     })
 
     .post('/workspaces', workspaceDocs.create, auth.admin, body(NewWorkspaceBody, invalidPayload), async (c) => {
+      const failure = 'failed to create workspace';
       const given = c.req.valid('json');
-      const wanted = parseNewWorkspace(given);
+      const says = await orFail(c, failure, () => templateSays(parts, given.template));
+      const wanted = parseNewWorkspace(given, says);
       const id = WorkspaceId.parse(newId());
       const minted = mint();
-      const version = await orFail(c, 'failed to create workspace', () =>
-        createWorkspace(parts, c, { id, wanted, given, minted }),
-      );
+      const creation = { id, wanted, given, minted };
+      const version = await orFail(c, failure, () => createWorkspace(parts, creation, commandOf(c, newId)));
       const { external, url, workspaceAccess } = wanted;
       if (!external) {
-        await failWithoutBackend(parts, c, { id, version });
+        await failWithoutBackend(parts, [{ id, version, wanted }], () => commandOf(c, newId));
         const namespace = awarenessNamespace(id);
         return json(c, { id, status: 'provisioning', awareness_namespace: namespace, workspace_access: workspaceAccess }, 201);
       }
@@ -60,8 +57,9 @@ export function workspaceRoutes(parts: Parts) {
       const at = asOfOf(c);
       const row = await orFail(c, 'query failed', () => (at === null ? findWorkspace(ledger.db, id) : past.one(id, at)));
       if (!row) throw new Refusal('not-found', 'workspace not found');
-      if (at !== null) return json(c, single(row, null, null));
-      return json(c, single(row, fleet.vitals(id), await lastOutbound.of(id)));
+      const timeouts = await templates.provisionTimeouts();
+      if (at !== null) return json(c, single(row, { vitals: null, timeouts, lastOutboundAt: null }));
+      return json(c, single(row, { vitals: fleet.vitals(id), timeouts, lastOutboundAt: await lastOutbound.of(id) }));
     })
 
     .patch(
@@ -96,49 +94,6 @@ const confirmation = (children: readonly { readonly id: string; readonly name: s
   children,
   children_count: children.length,
 });
-
-interface Creation {
-  readonly id: WorkspaceId;
-  readonly wanted: NewWorkspace;
-  readonly given: NewWorkspaceBody;
-  readonly minted: ReturnType<Parts['mint']>;
-}
-
-/** Stores the row, its parent held so that it cannot be removed meanwhile (see `removal.ts`, X2). Answers its version. */
-const createWorkspace = ({ store, newId }: Parts, c: Context<WithContext>, { id, wanted, given, minted }: Creation) =>
-  store.transaction(async (tx, committing) => {
-    const { state, version } = await tx.load(workspace, id);
-    const facts = create(id, wanted, minted.token)(state);
-    const { parentId } = wanted;
-    if (parentId !== null) {
-      const lock = "select from workspaces where workspace_id = $1 and status <> 'removed' for key share";
-      const { rowCount } = await tx.query(lock, [parentId]);
-      if (rowCount === 0) throw new Refusal('failed', 'failed to create workspace');
-    }
-    // There is nowhere to keep a secret yet, and none is silently dropped: the workspace is not created either.
-    const [secret] = Object.keys(given.secrets);
-    if (secret !== undefined) throw new Refusal('failed', `failed to encrypt secret: ${secret}`);
-    const commit = await tx.append(workspace, id, facts, version, commandOf(c, newId));
-    committing(commit);
-    return commit.version;
-  });
-
-/** Where there is nothing that could start a container, the workspace fails before the answer (§1.4). */
-async function failWithoutBackend(
-  { bus, store, barrier, newId, log }: Parts,
-  c: Context<WithContext>,
-  { id, version }: { readonly id: WorkspaceId; readonly version: number },
-): Promise<void> {
-  const backend = await ask(bus, asks.provisioner.backend, {}, { timeoutMs: BACKEND_TIMEOUT_MS }).then(
-    (answer) => answer.backend,
-    (error: unknown) => {
-      log.info({ err: error, workspaceId: id }, 'the provisioner did not say what it starts containers with');
-      return 'unknown' as const;
-    },
-  );
-  const failed = backend === 'none' ? await store.change(id, commandOf(c, newId), weigh({ kind: 'no-backend' })) : { version };
-  await barrier.passed(id, failed.version);
-}
 
 function originOf({ settings }: Parts, c: Context<WithContext>) {
   const incoming = (c.env as { incoming?: { socket: { encrypted?: boolean } } } | undefined)?.incoming;

@@ -2,6 +2,9 @@
 import type { WorkspaceRow } from './queries.ts';
 import type { Vitals } from './vitals.ts';
 
+/** How long starts of a runtime may take, in seconds, where its templates say (§1.12). */
+export type Timeouts = ReadonlyMap<string, number>;
+
 /** What anybody may see. Of a beat, nothing that tells what the agent is doing. */
 const publicPart = (row: WorkspaceRow, vitals: Vitals | null) => ({
   id: row.workspace_id,
@@ -24,9 +27,16 @@ const publicPart = (row: WorkspaceRow, vitals: Vitals | null) => ({
 
 export const budgetLimitOf = ({ budget_limit: limit }: WorkspaceRow): number | null => (limit === null ? null : Number(limit));
 
+/** A hint for people who wait: the sweep has limits of its own. */
+function provisionTimeout({ runtime }: WorkspaceRow, timeouts: Timeouts) {
+  const seconds = timeouts.get(runtime);
+  return seconds === undefined ? {} : { provision_timeout_ms: seconds * 1_000 };
+}
+
 /** An element of `GET /workspaces`. */
-export const listed = (row: WorkspaceRow, vitals: Vitals | null) => ({
+export const listed = (row: WorkspaceRow, vitals: Vitals | null, timeouts: Timeouts) => ({
   ...publicPart(row, vitals),
+  ...provisionTimeout(row, timeouts),
   last_sample_error: lastSampleError(row, vitals),
   current_task: vitals?.currentTask ?? '',
   workspace_dir: row.workspace_dir === '' ? null : row.workspace_dir,
@@ -35,8 +45,16 @@ export const listed = (row: WorkspaceRow, vitals: Vitals | null) => ({
 });
 
 /** `GET /workspaces/:id`. */
-export const single = (row: WorkspaceRow, vitals: Vitals | null, lastOutboundAt: string | null) => ({
+export const single = (
+  row: WorkspaceRow,
+  {
+    vitals,
+    timeouts,
+    lastOutboundAt,
+  }: { readonly vitals: Vitals | null; readonly timeouts: Timeouts; readonly lastOutboundAt: string | null },
+) => ({
   ...publicPart(row, vitals),
+  ...provisionTimeout(row, timeouts),
   last_outbound_at: lastOutboundAt,
 });
 
