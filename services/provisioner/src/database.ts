@@ -20,5 +20,6 @@ export interface Tables {
     workspace_dir: string | null;
     workspace_access: string;
     awareness_namespace: string;
+    of_team: boolean;
   };
 }

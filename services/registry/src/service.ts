@@ -40,6 +40,7 @@ import { serveWorkspaceRequests } from './workspace/requests.ts';
 import { RestartContexts } from './workspace/restart-contexts.ts';
 import { workspaceRoutes } from './workspace/routes.ts';
 import { WorkspaceStore } from './workspace/store.ts';
+import { teamRoutes } from './workspace/team-routes.ts';
 import { testTokenRoutes } from './workspace/test-token-routes.ts';
 import { tokenRoutes } from './workspace/token-routes.ts';
 import { saveVitals } from './workspace/vitals.ts';
@@ -59,6 +60,7 @@ const ROUTES = [
   lifecycleRoutes,
   dataRoutes,
   recordRoutes,
+  teamRoutes,
   agentRoutes,
   explainRoutes,
   eventRoutes,

@@ -15,6 +15,8 @@ export interface Blueprint {
   readonly workspaceDir: string | null;
   readonly workspaceAccess: WorkspaceAccess;
   readonly awarenessNamespace: string;
+  /** Made by expanding its parent (spec 3 §5.9). */
+  readonly ofTeam: boolean;
 }
 
 type Told = Extract<RecordedWorkspaceFact, { type: 'workspace.created' | 'workspace.changed' | 'workspace.removed' }>;
@@ -24,7 +26,7 @@ export async function hearBlueprint(db: Kysely<Tables>, fact: Told): Promise<voi
   const { workspaceId: workspace_id, version } = fact;
   switch (fact.type) {
     case 'workspace.created': {
-      const { name, role, tier, runtime, template, model, workspaceDir, workspaceAccess, awarenessNamespace } = fact.data;
+      const { name, role, tier, runtime, template, model, workspaceDir, workspaceAccess, awarenessNamespace, by } = fact.data;
       await db
         .insertInto('blueprints')
         .values({
@@ -39,6 +41,7 @@ export async function hearBlueprint(db: Kysely<Tables>, fact: Told): Promise<voi
           workspace_dir: workspaceDir,
           workspace_access: workspaceAccess,
           awareness_namespace: awarenessNamespace,
+          of_team: by === 'expand',
         })
         .onConflict((row) => row.column('workspace_id').doNothing())
         .execute();
@@ -79,6 +82,7 @@ export async function blueprintOf(db: Kysely<Tables>, workspaceId: WorkspaceId):
       workspaceDir: row.workspace_dir,
       workspaceAccess: row.workspace_access as WorkspaceAccess,
       awarenessNamespace: row.awareness_namespace,
+      ofTeam: row.of_team,
     }
   );
 }

@@ -20,6 +20,7 @@ const blueprint = (change: Partial<Blueprint> = {}): Blueprint => ({
   workspaceDir: null,
   workspaceAccess: 'none',
   awarenessNamespace: '',
+  ofTeam: false,
   ...change,
 });
 

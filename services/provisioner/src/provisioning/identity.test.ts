@@ -12,9 +12,10 @@ const blueprint: Blueprint = {
   workspaceDir: null,
   workspaceAccess: 'none',
   awarenessNamespace: '',
+  ofTeam: false,
 };
 const environment = (change: Partial<Blueprint> = {}, given: Record<string, string> = {}, awarenessUrl = '') =>
-  agentEnvironment({ ...blueprint, ...change }, { workspaceId: 'w1', awarenessUrl, given });
+  agentEnvironment({ ...blueprint, ...change }, { workspaceId: 'w1', parentId: 'p1', awarenessUrl, given });
 
 it.each([
   ['Ada L.', 'ada-l'],
@@ -34,6 +35,10 @@ describe('the environment of an agent (spec 3 §1.6)', () => {
   it('keeps what is given, an empty value too', () =>
     expect(environment({}, { GIT_AUTHOR_NAME: '' })).toMatchObject({ GIT_AUTHOR_NAME: '' }));
   it('says its role', () => expect(environment({ role: 'Poet' })).toMatchObject({ MOLECULE_AGENT_ROLE: 'Poet' }));
+  it('says whose team it is of, to those that a team was expanded into', () => {
+    expect(environment({ ofTeam: true })).toMatchObject({ PARENT_ID: 'p1' });
+    expect(environment()).not.toHaveProperty('PARENT_ID');
+  });
   it('has the model for hermes alone', () => {
     expect(environment({ model: 'm', runtime: 'hermes' })).toMatchObject({ HERMES_DEFAULT_MODEL: 'm' });
     expect(environment({ runtime: 'hermes' }, { MODEL_PROVIDER: 'p' })).toMatchObject({ HERMES_DEFAULT_MODEL: 'p' });

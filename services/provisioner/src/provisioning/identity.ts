@@ -10,8 +10,18 @@ export const slug = (name: string): string =>
 
 /** `given` is what secrets set already: an existing value counts, also an empty one. */
 export function agentEnvironment(
-  { name, role, runtime, model, awarenessNamespace }: Blueprint,
-  { workspaceId, awarenessUrl, given }: { workspaceId: string; awarenessUrl: string; given: Readonly<Record<string, string>> },
+  { name, role, runtime, model, awarenessNamespace, ofTeam }: Blueprint,
+  {
+    workspaceId,
+    parentId,
+    awarenessUrl,
+    given,
+  }: {
+    readonly workspaceId: string;
+    readonly parentId: string | null;
+    readonly awarenessUrl: string;
+    readonly given: Readonly<Record<string, string>>;
+  },
 ): Record<string, string> {
   const trimmed = name.trim();
   const author = `Molecule AI ${trimmed}`;
@@ -33,5 +43,6 @@ export function agentEnvironment(
     ...given,
     ...(wanted !== '' && runtime === 'hermes' ? { HERMES_DEFAULT_MODEL: wanted } : {}),
     ...(role === null || role === '' ? {} : { MOLECULE_AGENT_ROLE: role }),
+    ...(ofTeam && parentId !== null ? { PARENT_ID: parentId } : {}),
   };
 }

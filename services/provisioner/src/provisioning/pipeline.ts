@@ -52,7 +52,8 @@ async function steps(parts: Parts, { workspaceId, run, options }: Start, signal:
   const token = await rotateToken(parts, { workspaceId, run, signal });
   if (token.kind === 'unwanted') return { kind: 'moot' };
   signal.throwIfAborted();
-  const env = agentEnvironment(blueprint, { workspaceId, awarenessUrl, given: {} });
+  const parentId = entry?.parentId ?? null;
+  const env = agentEnvironment(blueprint, { workspaceId, parentId, awarenessUrl, given: {} });
   const spec: WorkloadSpec = {
     workspaceId,
     runtime: blueprint.runtime,

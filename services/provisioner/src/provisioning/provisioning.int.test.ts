@@ -47,6 +47,17 @@ describe('a workspace that was created', { timeout: 40_000 }, () => {
     expect(environment).not.toContain('MOLECULE_INTERNAL_KEY');
   });
 
+  it('is told of its parent when its team was expanded, and only then', async ({ world }) => {
+    await world.provisioner();
+    const parent = await world.create({ name: 'Boss' });
+    const member = await world.create({ name: 'Member', parentId: parent, by: 'expand' });
+    const child = await world.create({ name: 'Child', parentId: parent });
+    for (const id of [parent, member, child]) await world.told(id, 'container.started');
+    const environmentOf = async (id: string) => readFile(`/proc/${(await agentsOf(world, id))[0]}/environ`, 'utf8');
+    expect(await environmentOf(member)).toContain(`PARENT_ID=${parent}`);
+    expect(await environmentOf(child)).not.toContain('PARENT_ID');
+  });
+
   it('is left alone when it is external', async ({ world }) => {
     await world.provisioner();
     const external = await world.create({ external: true, runtime: 'external', status: 'awaiting_agent' });

@@ -34,7 +34,8 @@ export async function templateSays(
   const { kind } = await templates.locate(template);
   if (kind !== 'directory') return kind === 'outside' ? 'outside' : nothing;
   try {
-    return await templates.read(template);
+    const { runtime, model } = await templates.read(template);
+    return { runtime, model };
   } catch (error) {
     if (!(error instanceof TemplateUnreadable)) throw error;
     log.info({ template, reason: error.reason }, 'a template says nothing about its runtime');

@@ -44,20 +44,53 @@ export const create =
   (state) => {
     if (state.situation !== 'absent') return []; // D1
     const { external, url, name } = wanted;
-    const created: WorkspaceFact = {
-      type: 'workspace.created',
-      data: { ...wanted, status: 'provisioning', by: 'create', awarenessNamespace: awarenessNamespace(id) },
-    };
+    const created = createdBy('create', id, wanted);
     if (!external) return [created];
-    const payload = { name, external: true };
-    const next = (to: 'online' | 'awaiting_agent', type: string): WorkspaceFact => ({
-      type: 'workspace.status',
-      data: { from: 'provisioning', to, reason: 'created', clearsUrl: false, event: { type, payload } },
-    });
     return url !== ''
-      ? [created, next('online', 'WORKSPACE_ONLINE')]
-      : [created, next('awaiting_agent', 'WORKSPACE_AWAITING_AGENT'), tokenIssued(token, 'create')];
+      ? [created, goesOn(name, 'online', 'WORKSPACE_ONLINE')]
+      : [created, goesOn(name, 'awaiting_agent', 'WORKSPACE_AWAITING_AGENT'), tokenIssued(token, 'create')];
   };
+
+/** A child that its parent was expanded into (§1.9). Nobody is there to be shown a token: an external one is given its own later. */
+export const createChild =
+  (id: WorkspaceId, wanted: NewWorkspace): Decision =>
+  (state) => {
+    if (state.situation !== 'absent') return []; // D1
+    const created = createdBy('expand', id, wanted);
+    return wanted.external ? [created, goesOn(wanted.name, 'awaiting_agent', 'WORKSPACE_AWAITING_AGENT')] : [created];
+  };
+
+const createdBy = (by: 'create' | 'expand', id: WorkspaceId, wanted: NewWorkspace): WorkspaceFact => ({
+  type: 'workspace.created',
+  data: { ...wanted, status: 'provisioning', by, awarenessNamespace: awarenessNamespace(id) },
+});
+
+/** An external workspace is not started by us. */
+const goesOn = (name: string, to: 'online' | 'awaiting_agent', type: string): WorkspaceFact => ({
+  type: 'workspace.status',
+  data: { from: 'provisioning', to, reason: 'created', clearsUrl: false, event: { type, payload: { name, external: true } } },
+});
+
+export interface Child {
+  readonly id: WorkspaceId;
+  readonly name: string;
+  /** `''`: none. */
+  readonly role: string;
+}
+
+/** The parent of a team says whom it was expanded into (§1.9). */
+export const expand =
+  (children: readonly Child[]): Decision =>
+  (state) => {
+    if (state.situation !== 'present') throw new Refusal('not-found', 'workspace not found');
+    return [{ type: 'workspace.expanded', data: { children: [...children] } }];
+  };
+
+/** And which of its children went, by their names. What is not there has nobody to say it to. */
+export const collapse =
+  (removedChildren: readonly string[]): Decision =>
+  (state) =>
+    state.situation === 'present' ? [{ type: 'workspace.collapsed', data: { removedChildren: [...removedChildren] } }] : [];
 
 export interface Registration {
   readonly url: string;

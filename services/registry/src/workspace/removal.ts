@@ -1,5 +1,5 @@
 /**
- * `DELETE /workspaces/:id` (spec 1 §1.7).
+ * `DELETE /workspaces/:id` (spec 1 §1.7), and what is below a workspace that is collapsed (§1.9).
  *
  *   X1. The whole subtree is marked removed in one transaction, tokens and all, before anything is stopped: nothing resurrects it (I5).
  *   X2. A child that is created or moved below while this happens is either marked too, or finds its parent removed: both sides lock
@@ -14,10 +14,11 @@ import { type Ledger, type Tx, VersionConflict } from '@molecule/event-store';
 import type { Clock, Log } from '@molecule/service';
 import type { Tables } from '../database.ts';
 import { workspace } from './aggregate.ts';
-import { removeDescendant, removeRoot } from './decisions.ts';
+import { collapse, removeDescendant, removeRoot } from './decisions.ts';
+import { fitting } from './fitting.ts';
 import { Gate } from './gate.ts';
 import { notice } from './notice.ts';
-import { descendantsOf } from './queries.ts';
+import { childrenOf, descendantsOf } from './queries.ts';
 import type { WorkspaceStore } from './store.ts';
 
 export interface RemovalParts {
@@ -43,11 +44,7 @@ export interface Removal {
 
 /** Removes a workspace and everything below it, and stops what runs for them. Throws the 500 of the wire when a stop failed. */
 export async function removeSubtree(parts: RemovalParts, root: WorkspaceId, commandId: string): Promise<Removal> {
-  const { below, versions, stoppable } = await markRemoved(parts.store, root, commandId);
-  await disableSchedules(parts, [...below, root]);
-  // X3. Facts of different streams may be told in any order, so each is waited for; all at once, within one bound.
-  await Promise.all(versions.map(({ id, version }) => parts.barrier.passed(id, version)));
-  const failures = await stopAll(parts, stoppable, commandId);
+  const { below, failures } = await remove(parts, { root, scope: 'whole', commandId });
   if (failures.length > 0) {
     const message = `workspace marked removed, but ${failures.length} stop call(s) failed — please retry: ${failures.join('; ')}`;
     throw new Refusal('failed', message, { body: { removed_count: below.length + 1, stop_failures: failures.length } });
@@ -55,15 +52,42 @@ export async function removeSubtree(parts: RemovalParts, root: WorkspaceId, comm
   return { cascadeDeleted: below.length, ids: [...below, root] };
 }
 
+/** Removes everything below a workspace, which stays. Answers the names of its children; what could not be stopped is logged (X3). */
+export async function removeBelow(parts: RemovalParts, root: WorkspaceId, commandId: string): Promise<readonly string[]> {
+  const { children, failures } = await remove(parts, { root, scope: 'below', commandId });
+  if (failures.length > 0) parts.log.error({ workspaceId: root, failures }, 'some of a collapsed team could not be stopped');
+  return children;
+}
+
+interface Order {
+  readonly root: WorkspaceId;
+  /** Whether the root goes too. */
+  readonly scope: 'whole' | 'below';
+  readonly commandId: string;
+}
+
+async function remove(parts: RemovalParts, order: Order) {
+  const { below, children, versions, stoppable } = await markRemoved(parts.store, order);
+  await disableSchedules(parts, order.scope === 'whole' ? [...below, order.root] : below);
+  // X3. Facts of different streams may be told in any order, so each is waited for; all at once, within one bound.
+  await Promise.all(versions.map(({ id, version }) => parts.barrier.passed(id, version)));
+  return { below, children, failures: await stopAll(parts, stoppable, order.commandId) };
+}
+
+/** What a fact may hold of a team's names (D10). */
+const MAX_NAMES_BYTES = 48 * 1024;
+
 /** X1, X2. */
-const markRemoved = (store: WorkspaceStore, root: WorkspaceId, commandId: string) =>
+const markRemoved = (store: WorkspaceStore, { root, scope, commandId }: Order) =>
   store.transaction(async (tx, committing) => {
     const below = await descendantsOf(tx.db, root);
+    const children = (await childrenOf(tx.db, root)).map(({ name }) => name);
+    const ofRoot = scope === 'whole' ? removeRoot(below.length) : collapse(fitting(children, MAX_NAMES_BYTES));
     const told = await tx.load(notice, root);
     const doomed = [];
     for (const id of [...below, root]) {
       const { state, version } = await tx.load(workspace, id);
-      const facts: readonly WorkspaceFact[] = id === root ? removeRoot(below.length)(state) : removeDescendant(state);
+      const facts: readonly WorkspaceFact[] = id === root ? ofRoot(state) : removeDescendant(state);
       doomed.push({ id, version, facts, state });
     }
     await lock(tx, [...below, root]);
@@ -73,6 +97,7 @@ const markRemoved = (store: WorkspaceStore, root: WorkspaceId, commandId: string
     const versions: { readonly id: WorkspaceId; readonly version: number }[] = [];
     for (const { id, version, facts, state } of doomed) {
       if (state.situation === 'absent') {
+        if (scope === 'below') continue;
         await tx.append(notice, id, [{ type: 'notice.removed', data: { workspaceId: id } }], told.version, { commandId });
         continue;
       }
@@ -86,9 +111,10 @@ const markRemoved = (store: WorkspaceStore, root: WorkspaceId, commandId: string
     }
     // What never was has nothing to stop, and no backend has anything of an external one (spec 3 §1.12).
     const stoppable = doomed.filter(
-      ({ state }) => state.situation !== 'absent' && !(state.situation === 'present' && state.external),
+      ({ id, state }) =>
+        (scope === 'whole' || id !== root) && state.situation !== 'absent' && !(state.situation === 'present' && state.external),
     );
-    return { below, versions, stoppable: stoppable.map(({ id }) => id) };
+    return { below, children, versions, stoppable: stoppable.map(({ id }) => id) };
   });
 
 const lock = (tx: Tx<Tables>, ids: readonly WorkspaceId[]) =>
