@@ -39,6 +39,7 @@ import { recordRoutes } from './workspace/record-routes.ts';
 import { serveWorkspaceRequests } from './workspace/requests.ts';
 import { RestartContexts } from './workspace/restart-contexts.ts';
 import { workspaceRoutes } from './workspace/routes.ts';
+import { secretKeysOf } from './workspace/secrets.ts';
 import { WorkspaceStore } from './workspace/store.ts';
 import { teamRoutes } from './workspace/team-routes.ts';
 import { testTokenRoutes } from './workspace/test-token-routes.ts';
@@ -158,7 +159,7 @@ export async function createRegistry(
         fleet,
         barrier,
         a2aProxy: () => a2aProxy.get(),
-        secretKeysOf: async () => [],
+        secretKeysOf: (id) => secretKeysOf(ledger.db, id),
         clock,
         newId,
         log,

@@ -6,13 +6,13 @@
  *   C2. The parent is held, so that it cannot be removed meanwhile (`removal.ts`, X2).
  *   C3. Where nothing could start it, it has failed before the answer.
  */
-import { ask } from '@molecule/bus';
-import { ask as asks, Refusal, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
+import { Refusal, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
 import type { CommandMeta, Tx } from '@molecule/event-store';
 import { TemplateUnreadable } from '@molecule/templates';
 import type { Tables } from '../database.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
+import { hasBackend } from './backend.ts';
 import { storeConfig } from './config-document.ts';
 import { create, type NewWorkspace } from './decisions.ts';
 import { memoriesOf, seedMemories } from './memories.ts';
@@ -20,9 +20,6 @@ import type { MintedToken } from './minting.ts';
 import type { NewWorkspaceBody, TemplateSays } from './new-workspace.ts';
 import { saveSecrets, sealSecrets } from './secrets.ts';
 import { weigh } from './status.ts';
-
-/** How long the provisioner may take to say that it has no backend. Silence is not a no: it catches up from its own consumer. */
-const BACKEND_TIMEOUT_MS = 500;
 
 /** What a template says that a workspace is to be made of. One that cannot be read says nothing. @throws what the file system cannot say */
 export async function templateSays(
@@ -89,16 +86,11 @@ export async function failWithoutBackend(
   created: readonly Created[],
   meta: () => CommandMeta,
 ): Promise<void> {
-  const backend = await ask(bus, asks.provisioner.backend, {}, { timeoutMs: BACKEND_TIMEOUT_MS }).then(
-    (answer) => answer.backend,
-    (error: unknown) => {
-      log.info({ err: error }, 'the provisioner did not say what it starts containers with');
-      return 'unknown' as const;
-    },
-  );
+  if (created.length === 0) return;
+  const startable = await hasBackend({ bus, log });
   await Promise.all(
     created.map(async (each) => {
-      const version = backend === 'none' ? await failOne(store, each, meta()) : each.version;
+      const version = startable ? each.version : await failOne(store, each, meta());
       await barrier.passed(each.id, version);
     }),
   );

@@ -1,8 +1,9 @@
 /** What other services may ask about workspaces. No rule lives here. */
 import type { RequestServer } from '@molecule/bus';
-import { ask, type DirectoryEntry, TokenId } from '@molecule/contracts';
+import { ask, TokenId } from '@molecule/contracts';
 import type { Parts } from '../parts.ts';
 import { replaceTokens } from './decisions.ts';
+import { fitting } from './fitting.ts';
 import { directoryPage, findDirectoryEntry, rowsOfPrefixes } from './queries.ts';
 import { wakeWorkspace } from './starts.ts';
 
@@ -21,7 +22,7 @@ export function serveWorkspaceRequests(requests: RequestServer, parts: RequestPa
 
   requests.serve(ask.registry.directory, async ({ after }) => {
     const rows = await directoryPage(ledger.db, vitalsOf, { after, limit: PAGE });
-    const entries = fitting(rows);
+    const entries = fitting(rows, MAX_PAGE_BYTES);
     const more = entries.length < rows.length || rows.length === PAGE;
     return { entries, next: more ? (entries.at(-1)?.workspaceId ?? null) : null };
   });
@@ -47,14 +48,4 @@ export function serveWorkspaceRequests(requests: RequestServer, parts: RequestPa
     if (accepted) await barrier.passed(workspaceId, version);
     return { accepted };
   });
-}
-
-/** As many as fit into a page, and at least one. */
-function fitting(entries: readonly DirectoryEntry[]): DirectoryEntry[] {
-  let bytes = 0;
-  const over = entries.findIndex((entry, index) => {
-    bytes += Buffer.byteLength(JSON.stringify(entry));
-    return index > 0 && bytes > MAX_PAGE_BYTES;
-  });
-  return over === -1 ? [...entries] : entries.slice(0, over);
 }
