@@ -4,6 +4,9 @@ export const KEY_BYTES = 32;
 /** Standard base64, padded. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+/** What a service that does not start without a key says of one that is missing or invalid. */
+export const KEY_WANTED = 'a key of 32 bytes in base64, because MOLECULE_ENV is production';
+
 export type KeyReading =
   | { readonly kind: 'missing' | 'invalid' }
   /** 32 bytes. */

@@ -1,10 +1,7 @@
 /** Everything the registry reads from its environment; nothing else in the service looks there. */
 import { configPieces, modeOf } from '@molecule/service';
-import { readEncryptionKey } from '@molecule/vault';
+import { KEY_WANTED, readEncryptionKey } from '@molecule/vault';
 import { z } from 'zod';
-
-/** What may stand in SECRETS_ENCRYPTION_KEY. */
-export const KEY_FORMS = '32 bytes in standard base64, or 32 bytes of text that is not base64';
 
 const Fields = z.object({
   NATS_URL: configPieces.natsUrl,
@@ -46,8 +43,7 @@ export const Config = Fields.superRefine(
   ({ MOLECULE_ENV, SECRETS_ENCRYPTION_KEY }, context) => {
     const { kind } = readEncryptionKey(SECRETS_ENCRYPTION_KEY);
     if (kind === 'key' || modeOf(MOLECULE_ENV) !== 'production') return;
-    const message = kind === 'missing' ? 'a key, because MOLECULE_ENV is production' : KEY_FORMS;
-    context.addIssue({ code: 'custom', path: ['SECRETS_ENCRYPTION_KEY'], message });
+    context.addIssue({ code: 'custom', path: ['SECRETS_ENCRYPTION_KEY'], message: KEY_WANTED });
   },
   // Also when other settings are wrong, so that all mistakes are told at once.
   { when: () => true },

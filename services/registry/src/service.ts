@@ -16,7 +16,7 @@ import { accessLogRoutes } from './access/log-routes.ts';
 import { orgTokenRoutes } from './access/org-token-routes.ts';
 import { serveAccessRequests } from './access/requests.ts';
 import { sessionRoutes } from './access/session-routes.ts';
-import { type Config, KEY_FORMS } from './config.ts';
+import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
 import type { Parts } from './parts.ts';
 import { agentRoutes } from './workspace/agent-routes.ts';
@@ -222,7 +222,7 @@ const askingProxy =
 function openVault({ SECRETS_ENCRYPTION_KEY }: Config, log: Log): Vault {
   const reading = readEncryptionKey(SECRETS_ENCRYPTION_KEY);
   if (reading.kind === 'key') return new Vault(reading.key);
-  const why = reading.kind === 'missing' ? 'is not set' : `is not ${KEY_FORMS}`;
+  const why = reading.kind === 'missing' ? 'is not set' : 'is no key of 32 bytes in base64';
   log.warn(`secrets are stored without encryption: SECRETS_ENCRYPTION_KEY ${why}`);
   return new Vault(null);
 }

@@ -289,7 +289,7 @@ describe('secrets', () => {
     onTestFinished(() => others.close());
     for (const [key, why] of [
       ['', 'is not set'],
-      ['hunter2', 'is not 32 bytes'],
+      ['hunter2', 'is no key of 32 bytes'],
     ] as const) {
       lines.length = 0;
       const registry = await startRegistry({ postgresUrl, natsUrl, log, env: { SECRETS_ENCRYPTION_KEY: key } });

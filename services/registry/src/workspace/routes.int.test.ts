@@ -285,6 +285,8 @@ describe('the conventions', () => {
       'PATCH /workspaces/:id/agent workspace',
       'DELETE /workspaces/:id/agent workspace',
       'POST /workspaces/:id/agent/move workspace',
+      'POST /workspaces/:id/expand workspace',
+      'POST /workspaces/:id/collapse workspace',
       'POST /registry/register registryToken',
       'POST /registry/update-card registryToken',
       'POST /registry/check-access none',
