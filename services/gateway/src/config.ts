@@ -6,7 +6,7 @@
  */
 import { isIP } from 'node:net';
 import { configPieces, modeOf } from '@molecule/service';
-import { readEncryptionKey } from '@molecule/vault';
+import { KEY_WANTED, readEncryptionKey } from '@molecule/vault';
 import { z } from 'zod';
 
 const Fields = z.object({
@@ -72,7 +72,7 @@ function openDoors(config: Fields): { name: keyof Fields; allowed: string }[] {
   if (mode === 'production' && noAdmin)
     missing.push({ name: 'ADMIN_TOKEN', allowed: 'a secret, because MOLECULE_ENV is production' });
   if (mode === 'production' && readEncryptionKey(config.SECRETS_ENCRYPTION_KEY).kind !== 'key')
-    missing.push({ name: 'SECRETS_ENCRYPTION_KEY', allowed: 'a key of 32 bytes in base64, because MOLECULE_ENV is production' });
+    missing.push({ name: 'SECRETS_ENCRYPTION_KEY', allowed: KEY_WANTED });
   return missing;
 }
 

@@ -292,6 +292,7 @@ describe('the conventions', () => {
       'POST /registry/check-access none',
       'GET /registry/discover/:id discovery',
       'GET /registry/:id/peers discovery',
+      'GET /workspaces/:id/explain workspace',
       'GET /events admin',
       'GET /events/:workspaceId admin',
       'GET /workspaces/:id/tokens workspace',
