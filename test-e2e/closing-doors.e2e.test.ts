@@ -16,12 +16,15 @@ let cluster: Cluster;
 let team: Team;
 let here: Client;
 let there: Client;
+/** Another root, whom nothing happens to. */
+let friend: Member;
 
 beforeAll(async () => {
   const replicas = { gateway: REPLICAS, registry: REPLICAS, 'a2a-proxy': REPLICAS };
   cluster = await Cluster.start({ replicas, env: { A2A_IDLE_TIMEOUT_SECONDS: '20' } });
   team = new Team(cluster);
   [here, there] = [new Client(cluster.url(0)), new Client(cluster.url(1))];
+  friend = await team.join('friend');
 });
 
 afterAll(async () => {
@@ -54,6 +57,8 @@ const DOORS = {
   'a call with an org token': (client, { member, org }) => client.patch(`/workspaces/${member.id}`, {}, org.bearer),
   'a look at the session': (client, { session }) => client.get('/session', session),
   'a message to it': (client, { member }) => client.send(member.id, 'hello'),
+  'a message from it': (client, { member }) =>
+    client.send(friend.id, 'hello', { ...bearer(member), 'x-workspace-id': member.id }),
 } as const satisfies Record<string, Door>;
 
 interface Closing {
@@ -90,6 +95,39 @@ const CLOSINGS: readonly Closing[] = [
     answer: { status: 200, body: { status: 'revoked' } },
     shuts: { 'a call with its token': unauthenticated('invalid workspace auth token') },
     hangsUp: true,
+  },
+  {
+    // With one left, nobody is let in for want of any.
+    what: 'DELETE of one of its two tokens',
+    close: async ({ member }) => {
+      const path = `/workspaces/${member.id}/tokens`;
+      const tokens: { id: string; prefix: string }[] = (await there.get(path)).body.tokens;
+      const shown = tokens.find(({ prefix }) => member.agent.link?.token?.startsWith(prefix));
+      return here.delete(`${path}/${shown?.id}`);
+    },
+    answer: { status: 200, body: { status: 'revoked' } },
+    shuts: {
+      'a call with its token': unauthenticated('invalid workspace auth token'),
+      'a message from it': unauthenticated('invalid caller auth token'),
+    },
+    hangsUp: true,
+  },
+  {
+    what: 'a move to another parent',
+    close: async ({ member }) =>
+      here.patch(`/workspaces/${member.id}`, { parent_id: await here.create('elsewhere', { external: true }) }),
+    answer: { status: 200, body: { status: 'updated' } },
+    shuts: {
+      'a message from it': { status: 403, body: { error: 'access denied: workspaces cannot communicate per hierarchy rules' } },
+    },
+    hangsUp: false,
+  },
+  {
+    what: 'pause',
+    close: ({ member }) => here.post(`/workspaces/${member.id}/pause`),
+    answer: { status: 200, body: { status: 'paused', paused_count: 1 } },
+    shuts: { 'a message to it': { status: 503, body: { error: 'workspace has no URL', status: 'paused' } } },
+    hangsUp: false,
   },
   {
     what: 'DELETE of the org token',
