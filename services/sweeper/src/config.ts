@@ -12,6 +12,8 @@ export const Config = z.object({
   OPS_PORT: configPieces.port(9085),
   /** A workspace that has been silent for this long is reported lost, in seconds. */
   LIVENESS_LEASE_SECONDS: configPieces.seconds(180),
+  /** Spec 1 §2.5: how long a remote agent may be silent, in seconds; anything but a whole number above 0 is the default. */
+  REMOTE_LIVENESS_STALE_AFTER: z.string().optional(),
   /** How often it looks for orphans, in seconds. */
   SWEEP_INTERVAL_SECONDS: configPieces.seconds(60),
   /** A labelled resource without a row is left alone for this long after it was made or first seen, in seconds. */

@@ -22,6 +22,14 @@ describe('who has been silent', () => {
     expect(lastHeard.takeSilent(30)).toEqual([]);
   });
 
+  it('may have been heard before the clock began, as monotonic ones do with the process', () => {
+    const lastHeard = new LastHeard();
+    lastHeard.seed([['a', -500]]);
+    lastHeard.heard('b', -400);
+    expect(lastHeard.takeSilent(-450)).toEqual([{ workspaceId: 'a', at: -500 }]);
+    expect(lastHeard.takeSilent(0)).toEqual([{ workspaceId: 'b', at: -400 }]);
+  });
+
   it('is never somebody heard since then, whatever the clocks do', () => {
     const said = fc.record({ id: fc.constantFrom('a', 'b', 'c'), at: fc.integer({ min: 0, max: 100 }) });
     fc.assert(

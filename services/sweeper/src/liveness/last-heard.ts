@@ -6,9 +6,9 @@
  */
 export class LastHeard {
   readonly #at = new Map<string, number>();
-  #latest = 0;
+  #latest = Number.NEGATIVE_INFINITY;
 
-  /** `at`: milliseconds since the epoch. Something older than what is known says nothing new. */
+  /** `at`: milliseconds of one clock, whichever it is. Something older than what is known says nothing new. */
   heard(workspaceId: string, at: number): void {
     const known = this.#at.get(workspaceId);
     if (known !== undefined && known >= at) return;
@@ -21,7 +21,7 @@ export class LastHeard {
   /** Everything known from before, in one go. */
   seed(entries: Iterable<readonly [workspaceId: string, at: number]>): void {
     const known = new Map(this.#at);
-    for (const [id, at] of entries) known.set(id, Math.max(at, known.get(id) ?? 0));
+    for (const [id, at] of entries) known.set(id, Math.max(at, known.get(id) ?? at));
     this.#at.clear();
     for (const [id, at] of [...known].sort(([, a], [, b]) => a - b)) this.#at.set(id, at);
     this.#latest = Math.max(this.#latest, ...[...this.#at.values()].slice(-1));

@@ -15,3 +15,21 @@ describe('whose time is up', () => {
   });
   it('is nobody in another status', () => expect(planTimeouts([entry({ status: 'online' })], now, undefined)).toEqual([]));
 });
+
+describe('how long it may take', () => {
+  it.each([
+    ['langgraph', undefined, 600],
+    ['', undefined, 600],
+    ['hermes', undefined, 1_800],
+    ['hermes', '20', 20],
+    ['langgraph', '20', 20],
+    ['langgraph', '0', 600],
+    ['langgraph', '-5', 600],
+    ['langgraph', '20s', 600],
+    ['hermes', '1.5', 1_800],
+  ])('for the runtime %j with the setting %j is %d s', (runtime, setting, seconds) => {
+    const since = (age: number) => entry({ runtime, statusSince: new Date(now - age * 1_000).toISOString() });
+    const [late, onTime] = [since(seconds), since(seconds - 1)];
+    expect(planTimeouts([late, onTime], now, setting)).toEqual([late]);
+  });
+});

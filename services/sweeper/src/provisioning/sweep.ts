@@ -1,4 +1,9 @@
-/** Reports what has been provisioning for too long (spec 3 §3.4). The registry looks again before it decides. */
+/**
+ * Reports what has been provisioning for too long (spec 3 §3.4).
+ *
+ *   O1. The registry looks again, by the database's clock, before it decides: a start that came up meanwhile wins.
+ *   O2. Ours may run ahead of that clock (limits F16), so a report that changed nothing is made again after another such time.
+ */
 import { type DirectoryEntry, provisionTimeoutSeconds, type SweepFact } from '@molecule/contracts';
 import { liveness } from '../finding/finding.ts';
 import type { Parts } from '../parts.ts';
@@ -16,12 +21,14 @@ export const planTimeouts = (
   );
 
 export async function sweepTimeouts({ ledger, directory, clock, log }: Parts, override: string | undefined): Promise<void> {
-  for (const entry of planTimeouts(directory.all(), clock.now().getTime(), override)) {
+  const now = clock.now().getTime();
+  for (const entry of planTimeouts(directory.all(), now, override)) {
     const { workspaceId, runtime, statusSince: since } = entry;
     const timeoutSeconds = provisionTimeoutSeconds(runtime, override);
+    const times = Math.floor((now - Date.parse(since)) / (timeoutSeconds * 1_000)); // O2
     const { repeated } = await ledger.transact(
       liveness,
-      { id: workspaceId, commandId: `timed-out-${since}` },
+      { id: workspaceId, commandId: `timed-out-${since}-${times}` },
       (): readonly SweepFact[] => [{ type: 'provision.timed-out', data: { workspaceId, timeoutSeconds, runtime, since } }],
     );
     if (!repeated) log.warn({ workspaceId, runtime, since, timeoutSeconds }, 'a workspace did not come up in time');

@@ -100,19 +100,22 @@ export class World {
   }
 
   /** Starts a replica. It looks all the time, and judges by the world's clock. */
-  async sweeper(): Promise<Running> {
+  async sweeper(env: Readonly<Record<string, string>> = {}): Promise<Running> {
     const scope = new Scope();
     await this.around.scope.open(
       () => scope,
       (open) => open.close(),
     );
     const basics = createBasics('sweeper', { level: 'info', log: this.#log, clock: this.around.clock });
-    const service = await createSweeper(readConfig(Config, this.#env), basics, scope);
+    const service = await createSweeper(readConfig(Config, { ...this.#env, ...env }), basics, scope);
     return { service, loops: basics.loops, close: () => scope.close() };
   }
 
   /** Resolves when a look that began after this call has ended well in each of them. */
-  async looked(loop: 'liveness-monitor' | 'orphan-sweeper', ...sweepers: Running[]): Promise<void> {
+  async looked(
+    loop: 'liveness-monitor' | 'orphan-sweeper' | 'remote-staleness' | 'provision-timeout-sweep',
+    ...sweepers: Running[]
+  ): Promise<void> {
     // The first end may be that of a look that had begun before.
     for (const { loops } of sweepers)
       for (let ends = 0; ends < 2; ends++) {
