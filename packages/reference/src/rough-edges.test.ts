@@ -11,16 +11,11 @@ const rows = read('docs/reference/rough-edges.md')
     return number !== undefined && /^\d+$/.test(number) ? [{ number: Number(number), shownBy: shownBy ?? '' }] : [];
   });
 
-const shown = rows.filter(({ shownBy }) => shownBy.includes('“'));
-
 it('has all of them, in order', () =>
   expect(rows.map(({ number }) => number)).toEqual(Array.from({ length: 24 }, (_, n) => n + 1)));
 
-it.each(shown)('names tests for #$number that there are', ({ shownBy }) => {
-  for (const [, path = '', title = ''] of shownBy.matchAll(/`([^`]+)` “([^”]+)”/g)) expect(read(path)).toContain(title);
-});
-
-it('names a test for each, but for what is not built', () => {
-  const without = rows.filter((row) => !shown.includes(row)).map(({ number }) => number);
-  expect(without).toEqual([12]);
+it.each(rows)('names tests for #$number that there are', ({ shownBy }) => {
+  const named = [...shownBy.matchAll(/`([^`]+)` “([^”]+)”/g)];
+  expect(named.length).toBeGreaterThan(0);
+  for (const [, path = '', title = ''] of named) expect(read(path)).toContain(title);
 });
