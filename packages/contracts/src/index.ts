@@ -51,7 +51,7 @@ export { GAP_REASONS, GapPayload, type GapReason } from './gap.ts';
 export { Beat, type BeatMark, HeartbeatBody, RuntimeMetadata } from './heartbeat.ts';
 export { id12, isWorkspaceId, MessageId, ScheduleId, Timestamp, TokenId, WorkspaceId } from './ids.ts';
 export { LiveBatch, LiveEvent } from './live.ts';
-export { Identity, Principal, principalOf, RequestContext, Session } from './principal.ts';
+export { Identity, Principal, principalOf, RequestContext, SESSION_COOKIE, Session } from './principal.ts';
 export { platformUnavailable, Refusal, type RefusalKind, type RefusalOptions } from './refusals.ts';
 export { DenialReport, TokenUses } from './reports.ts';
 export { type LedgerService, SCHEMAS, SERVICES, ServiceName } from './services.ts';

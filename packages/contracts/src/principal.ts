@@ -13,6 +13,9 @@ export const Identity = z.discriminatedUnion('kind', [
 ]);
 export type Identity = z.infer<typeof Identity>;
 
+/** The cookie of our own sign-in: its value is a token like any other. */
+export const SESSION_COOKIE = 'molecule_session';
+
 /** A cookie that is good: of our own sign-in, or of a control plane that vouches for it (spec 1 §4.10). */
 export const Session = z.object({ kind: z.enum(['canvas', 'control-plane']), id: z.string() });
 export type Session = z.infer<typeof Session>;

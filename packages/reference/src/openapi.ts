@@ -173,12 +173,16 @@ const ERROR = {
 const ERROR_REF = { $ref: '#/components/schemas/Error' };
 
 const RATE_LIMITED = {
-  description: 'Too many requests from this address within a minute (spec 1 §4.12). Not in development mode.',
+  description:
+    'Too many requests from this address within a minute (spec 1 §4.12), not in development mode; or, in production, too many wrong credentials.',
   headers: { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' } } },
   content: {
     [JSON_MEDIA]: {
       schema: ERROR_REF,
-      examples: { 'rate-limit-exceeded': { value: { error: 'rate limit exceeded', retry_after: 42 } } },
+      examples: {
+        'rate-limit-exceeded': { value: { error: 'rate limit exceeded', retry_after: 42 } },
+        'too-many-failed-authentications': { value: { error: 'too many failed authentications', retry_after: 42 } },
+      },
     },
   },
 };

@@ -1,6 +1,7 @@
 /** Cookies as browsers write them, and as others do. */
+import { SESSION_COOKIE } from '@molecule/contracts';
 import { describe, expect, it } from 'vitest';
-import { cookieOf, SESSION_COOKIE, withoutSession } from './cookies.ts';
+import { cookieOf, withoutSession } from './cookies.ts';
 
 describe('a cookie', () => {
   it.each([

@@ -1,7 +1,5 @@
 /** Cookies, as far as the edge reads them. */
-
-/** The cookie of a canvas session: its value is a token like any other. */
-export const SESSION_COOKIE = 'molecule_session';
+import { SESSION_COOKIE } from '@molecule/contracts';
 
 const pairs = (header: string): string[] =>
   header

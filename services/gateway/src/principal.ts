@@ -13,10 +13,10 @@
 import { Buffer } from 'node:buffer';
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { AccessEntry, Identity, Principal, Session } from '@molecule/contracts';
+import { type AccessEntry, type Identity, type Principal, SESSION_COOKIE, type Session } from '@molecule/contracts';
 import type { Mode } from '@molecule/service';
 import { tokenHash } from '@molecule/vault';
-import { cookieOf, SESSION_COOKIE, withoutSession } from './cookies.ts';
+import { cookieOf, withoutSession } from './cookies.ts';
 import type { Cors } from './cors.ts';
 import { isSameOrigin } from './same-origin.ts';
 

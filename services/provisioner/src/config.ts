@@ -4,13 +4,6 @@ import { z } from 'zod';
 
 const text = z.string().default('');
 
-/** Spec 3 §8, "int>0": anything but a whole number above 0 is the default. */
-const lenient = (fallback: number) =>
-  z
-    .string()
-    .optional()
-    .transform((given) => (given !== undefined && /^\d+$/.test(given) && Number(given) > 0 ? Number(given) : fallback));
-
 const Images = z
   .string()
   .default('{}')
@@ -71,12 +64,12 @@ export const Config = z.object({
   /** Images of our own, by runtime: `{"echo":"registry/echo:1"}`. */
   WORKSPACE_IMAGES: Images,
   MOLECULE_IMAGE_PLATFORM: z.string().optional(),
-  TIER2_MEMORY_MB: lenient(512),
-  TIER3_MEMORY_MB: lenient(2048),
-  TIER4_MEMORY_MB: lenient(4096),
-  TIER2_CPU_SHARES: lenient(1024),
-  TIER3_CPU_SHARES: lenient(2048),
-  TIER4_CPU_SHARES: lenient(4096),
+  TIER2_MEMORY_MB: configPieces.lenientCount(512),
+  TIER3_MEMORY_MB: configPieces.lenientCount(2048),
+  TIER4_MEMORY_MB: configPieces.lenientCount(4096),
+  TIER2_CPU_SHARES: configPieces.lenientCount(1024),
+  TIER3_CPU_SHARES: configPieces.lenientCount(2048),
+  TIER4_CPU_SHARES: configPieces.lenientCount(4096),
 
   // What an agent that is a process inherits, and nothing else.
   PATH: z.string().optional(),

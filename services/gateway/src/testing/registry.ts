@@ -1,11 +1,10 @@
 /** The stand-in for the registry as the edge meets it: with tokens that people hold. */
 import { randomBytes } from 'node:crypto';
 import type { Bus } from '@molecule/bus';
-import type { WorkspaceFact, WorkspaceId } from '@molecule/contracts';
+import { SESSION_COOKIE, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
 import { applyFact } from '@molecule/directory';
 import type { Log } from '@molecule/service';
 import { StandInRegistry } from '@molecule/testkit';
-import { SESSION_COOKIE } from '../cookies.ts';
 import { tokenHash } from '../principal.ts';
 
 export class TokenRegistry extends StandInRegistry {

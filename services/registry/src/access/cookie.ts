@@ -1,6 +1,5 @@
 /** The cookie of a canvas session: out of reach of scripts, never sent from another site, and over TLS alone except on this machine. */
-
-export const SESSION_COOKIE = 'molecule_session';
+import { SESSION_COOKIE } from '@molecule/contracts';
 
 export interface CookieOptions {
   readonly maxAgeSeconds: number;

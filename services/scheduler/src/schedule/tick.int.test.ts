@@ -39,6 +39,22 @@ describe('a schedule that is due', () => {
     ]);
   });
 
+  it('is seen to be looked after while a run takes its time', { timeout: 20_000 }, async ({ world }) => {
+    const running = await world.scheduler();
+    const workspaceId = await world.around.registry.create();
+    await world.schedule(running, workspaceId);
+    world.proxy.behave({ kind: 'hang' });
+    world.aMinuteLater();
+    await world.proxy.waitForCalls(1);
+    world.around.clock.advance(1);
+    const now = world.around.clock.now().toISOString();
+    const pulse = async () => (await running.service.health()).loops['scheduler'];
+    await waitFor(async () => (await pulse())?.lastTickAt === now, { timeoutMs: 10_000, what: 'the loop to move' });
+    expect(await pulse()).toMatchObject({ ticked: true, intervalMs: 5_000 });
+    world.proxy.release();
+    await world.ran(running, workspaceId, 1);
+  });
+
   it('is taken over from a dead worker under the same message id, and the dead one says no more', async ({ world }) => {
     const dead = await world.scheduler();
     const workspaceId = await world.around.registry.create();
