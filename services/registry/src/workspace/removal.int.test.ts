@@ -3,7 +3,7 @@ import { ask } from '@molecule/bus';
 import { ask as asks, id12, subjects, WorkspaceId } from '@molecule/contracts';
 import { waitFor, it as withServers } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
-import { aGateway, beat, NOBODY, publish, type Registry, withRegistry } from '../fixtures.ts';
+import { aGateway, beat, NOBODY, publish, type Registry, rowsOf, withRegistry } from '../fixtures.ts';
 
 const it = withRegistry(withServers);
 
@@ -186,14 +186,18 @@ describe('DELETE /workspaces/:id', () => {
   it('I3: purges as a fact: rows that pointed there point nowhere, and rebuilt tables are the live ones', async ({
     registry,
     bus,
+    postgresUrl,
   }) => {
     const boss = await registry.create();
     const earlier = await registry.create({ parent_id: boss });
     await registry.call('DELETE', `/workspaces/${earlier}`);
     expect((await registry.call('GET', `/workspaces/${earlier}`)).body.parent_id).toBe(boss);
     await registry.register(boss);
+    await rowsOf(postgresUrl, 'insert into token_uses select token_id, now() from tokens');
     expect((await registry.call('DELETE', `/workspaces/${boss}?purge=true`)).body.status).toBe('purged');
     expect((await registry.call('GET', `/workspaces/${earlier}`)).body).toMatchObject({ status: 'removed', parent_id: null });
+
+    expect(await rowsOf(postgresUrl, 'select from token_uses')).toEqual([]);
 
     const { projections } = await ask(bus, asks.rebuild.registry, { check: true });
     expect(projections.filter(({ missing, unexpected }) => missing + unexpected > 0)).toEqual([]);

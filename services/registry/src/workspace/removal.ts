@@ -173,6 +173,8 @@ export const purge = ({ store }: Pick<RemovalParts, 'store'>, ids: readonly Work
     for (const id of ids) if (present.has(id)) doomed.push({ id, ...(await tx.load(workspace, id)) });
     await lock(tx, ids);
     for (const table of DOCUMENTS) await tx.db.deleteFrom(table).where('workspace_id', 'in', ids).execute();
+    const tokens = tx.db.selectFrom('tokens').select('token_id').where('workspace_id', 'in', ids);
+    await tx.db.deleteFrom('token_uses').where('token_id', 'in', tokens).execute();
     for (const { id, version } of doomed)
       committing(await tx.append(workspace, id, [{ type: 'workspace.purged', data: {} }], version, { commandId }));
   });
