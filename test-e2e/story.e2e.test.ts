@@ -2,12 +2,13 @@
  * The story that must run (README), told from outside: six service processes, a real agent process, nothing mocked. Leases are short
  * so that nobody waits; everything else is as it is.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { id12 } from '@molecule/contracts';
 import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { agentProcesses } from './harness/agents.ts';
 import { Client } from './harness/client.ts';
 import { Cluster } from './harness/cluster.ts';
 import { schedule, scheduleOf } from './harness/schedules.ts';
@@ -145,20 +146,6 @@ describe('a schedule', () => {
     canvas.close();
   });
 });
-
-/** The agent's process, found as an operator would: by what it was started for. */
-function agentProcesses(workspaceId: string): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`WORKSPACE_ID=${workspaceId}`);
-      } catch {
-        return false; // it ended while we looked
-      }
-    })
-    .map(Number);
-}
 
 async function agentProcess(workspaceId: string): Promise<number> {
   const [pid] = agentProcesses(workspaceId);

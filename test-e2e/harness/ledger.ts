@@ -37,3 +37,15 @@ export async function countFacts(databaseUrl: string): Promise<Record<LedgerServ
     await client.end();
   }
 }
+
+/** The types of the facts of a stream, in order. */
+export async function factsOf(databaseUrl: string, service: LedgerService, stream: string): Promise<string[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const query = `select type from ${SCHEMAS[service]}.events where stream = $1 order by version`;
+    return (await client.query<{ type: string }>(query, [stream])).rows.map(({ type }) => type);
+  } finally {
+    await client.end();
+  }
+}
