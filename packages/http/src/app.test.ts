@@ -117,6 +117,8 @@ describe('refusals and defects', () => {
     new Error('timeout exceeded when trying to connect'),
     new Error('Connection terminated unexpectedly'),
     Object.assign(new Error('no'), { name: 'AskTimeout' }),
+    Object.assign(new Error('deadlock detected'), { code: '40P01' }),
+    Object.assign(new Error('somebody else was first, again and again'), { name: 'VersionConflict' }),
     new Error('wrapped', { cause: Object.assign(new Error('x'), { code: 'ECONNRESET' }) }),
   ])('says that the platform is unavailable for %s', async (error) => {
     expect(isUnavailable(error)).toBe(true);

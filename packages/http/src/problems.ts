@@ -47,8 +47,16 @@ const UNAVAILABLE_CODES: ReadonlySet<unknown> = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'],
   // PostgreSQL: shutting down, starting up, cancelled by the operator or by a timeout, too many connections, no room
   ...['57P01', '57P02', '57P03', '57014', '53300', '53100', '53200', '08000', '08001', '08003', '08004', '08006'],
+  // so contended that trying again did not help
+  ...['40001', '40P01'],
 ]);
-const UNAVAILABLE_NAMES: ReadonlySet<string> = new Set(['AskTimeout', 'AskNoResponder', 'ServiceUnreachable']);
+const UNAVAILABLE_NAMES: ReadonlySet<string> = new Set([
+  'AskTimeout',
+  'AskNoResponder',
+  'ServiceUnreachable',
+  'VersionConflict',
+  'CommitUnknown',
+]);
 const UNAVAILABLE_TEXT =
   /^(timeout exceeded when trying to connect|connection terminated|query read timeout|client has encountered a connection error)/i;
 

@@ -7,9 +7,8 @@
  *   C3. Where nothing could start it, it has failed before the answer.
  */
 import { Refusal, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
-import type { CommandMeta, Tx } from '@molecule/event-store';
+import type { CommandMeta } from '@molecule/event-store';
 import { TemplateUnreadable } from '@molecule/templates';
-import type { Tables } from '../database.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
 import { hasBackend } from './backend.ts';
@@ -20,6 +19,7 @@ import type { MintedToken } from './minting.ts';
 import type { NewWorkspaceBody, TemplateSays } from './new-workspace.ts';
 import { saveSecrets, sealSecrets } from './secrets.ts';
 import { weigh } from './status.ts';
+import { holdParent } from './tree.ts';
 
 /** What a template says that a workspace is to be made of. One that cannot be read says nothing. @throws what the file system cannot say */
 export async function templateSays(
@@ -66,13 +66,6 @@ export const createWorkspace = (
     await seedMemories(tx, id, memoriesOf(given.initial_memories ?? []), { at, newId, log });
     return commit.version;
   });
-
-/** C2. `false`: there is no such workspace, or it is removed. */
-export async function holdParent(tx: Tx<Tables>, parentId: WorkspaceId): Promise<boolean> {
-  const lock = "select from workspaces where workspace_id = $1 and status <> 'removed' for key share";
-  const { rowCount } = await tx.query(lock, [parentId]);
-  return rowCount === 1;
-}
 
 interface Created {
   readonly id: WorkspaceId;

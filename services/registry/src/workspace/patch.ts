@@ -8,10 +8,10 @@ import { z } from 'zod';
 import type { Tables } from '../database.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
-import { holdParent } from './creation.ts';
 import { change, type Patch } from './decisions.ts';
 import { Int, isAllowedDirectory, textProblem } from './new-workspace.ts';
 import { findWorkspace, lineageOf } from './queries.ts';
+import { holdParent } from './tree.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 

@@ -2,15 +2,15 @@
  * `DELETE /workspaces/:id` (spec 1 §1.7), and what is below a workspace that is collapsed (§1.9).
  *
  *   X1. The whole subtree is marked removed in one transaction, tokens and all, before anything is stopped: nothing resurrects it (I5).
- *   X2. A child that is created or moved below while this happens is either marked too, or finds its parent removed: both sides lock
- *       the parent's row.
+ *   X2. A child that is created or moved below while this happens is either marked too, or finds its parent removed: both sides hold
+ *       the tree.
  *   X3. Stopping is detached from the client, has one bound of 30 s, and comes after every directory knows (I4). What could not be
  *       stopped is counted; the sweeper finishes it.
  */
 import { ask, type Bus } from '@molecule/bus';
 import { ask as asks, Refusal, type WorkspaceFact, type WorkspaceId } from '@molecule/contracts';
 import type { Barrier } from '@molecule/directory';
-import { type Ledger, type Tx, VersionConflict } from '@molecule/event-store';
+import type { Ledger } from '@molecule/event-store';
 import type { Clock, Log } from '@molecule/service';
 import type { Tables } from '../database.ts';
 import { workspace } from './aggregate.ts';
@@ -20,6 +20,7 @@ import { Gate } from './gate.ts';
 import { notice } from './notice.ts';
 import { childrenOf, descendantsOf } from './queries.ts';
 import type { WorkspaceStore } from './store.ts';
+import { holdTree } from './tree.ts';
 
 export interface RemovalParts {
   readonly bus: Bus;
@@ -80,6 +81,7 @@ const MAX_NAMES_BYTES = 48 * 1024;
 /** X1, X2. */
 const markRemoved = (store: WorkspaceStore, { root, scope, commandId }: Order) =>
   store.transaction(async (tx, committing) => {
+    await holdTree(tx);
     const below = await descendantsOf(tx.db, root);
     const children = (await childrenOf(tx.db, root)).map(({ name }) => name);
     const ofRoot = scope === 'whole' ? removeRoot(below.length) : collapse(fitting(children, MAX_NAMES_BYTES));
@@ -90,9 +92,6 @@ const markRemoved = (store: WorkspaceStore, { root, scope, commandId }: Order) =
       const facts: readonly WorkspaceFact[] = id === root ? ofRoot(state) : removeDescendant(state);
       doomed.push({ id, version, facts, state });
     }
-    await lock(tx, [...below, root]);
-    const now = await descendantsOf(tx.db, root);
-    if (now.join() !== below.join()) throw new VersionConflict(`workspace.${root}`);
 
     const versions: { readonly id: WorkspaceId; readonly version: number }[] = [];
     for (const { id, version, facts, state } of doomed) {
@@ -116,9 +115,6 @@ const markRemoved = (store: WorkspaceStore, { root, scope, commandId }: Order) =
     );
     return { below, children, versions, stoppable: stoppable.map(({ id }) => id) };
   });
-
-const lock = (tx: Tx<Tables>, ids: readonly WorkspaceId[]) =>
-  tx.query('select from workspaces where workspace_id = any ($1) order by workspace_id for update', [ids]);
 
 /** The scheduler disables them by itself when it hears of the removal; this only makes it so before the answer. */
 async function disableSchedules({ bus, log }: RemovalParts, ids: readonly WorkspaceId[]): Promise<void> {
@@ -167,11 +163,13 @@ const DOCUMENTS = [
  */
 export const purge = ({ store }: Pick<RemovalParts, 'store'>, ids: readonly WorkspaceId[], commandId: string): Promise<void> =>
   store.transaction(async (tx, committing) => {
+    await holdTree(tx);
     const rows = await tx.db.selectFrom('workspaces').select('workspace_id').where('workspace_id', 'in', ids).execute();
     const present = new Set(rows.map((row) => row.workspace_id));
     const doomed = [];
     for (const id of ids) if (present.has(id)) doomed.push({ id, ...(await tx.load(workspace, id)) });
-    await lock(tx, ids);
+    // Who is just writing one of the documents comes first.
+    await tx.query('select from workspaces where workspace_id = any ($1) order by workspace_id for update', [ids]);
     for (const table of DOCUMENTS) await tx.db.deleteFrom(table).where('workspace_id', 'in', ids).execute();
     const tokens = tx.db.selectFrom('tokens').select('token_id').where('workspace_id', 'in', ids);
     await tx.db.deleteFrom('token_uses').where('token_id', 'in', tokens).execute();

@@ -2,13 +2,13 @@
  * Pauses and resumes a workspace with what is below it (spec 1 §1.8).
  *
  *   T1. All of it moves in one transaction, or none: nobody sees half a team paused.
- *   T2. Who is created or moved below while this happens is looked for again: both sides lock the parent's row (see `removal.ts`, X2).
+ *   T2. Nobody is created or moved below while this happens: both sides hold the tree.
  *   T3. The answer waits until every directory knows (I4); what runs is stopped after that, detached from the client, within one bound.
  *       What could not be stopped is stopped by the provisioner, which hears of the pause as well.
  */
 import type { WorkspaceId } from '@molecule/contracts';
 import type { Barrier } from '@molecule/directory';
-import { type CommandMeta, VersionConflict } from '@molecule/event-store';
+import type { CommandMeta } from '@molecule/event-store';
 import type { Kysely } from 'kysely';
 import type { Tables } from '../database.ts';
 import type { Parts } from '../parts.ts';
@@ -19,7 +19,7 @@ import { Gate } from './gate.ts';
 import { pause, resume } from './lifecycle.ts';
 import { weigh } from './status.ts';
 import type { WorkspaceStore } from './store.ts';
-import { pausableBelow, pausedAncestorOf, resumableBelow } from './tree.ts';
+import { holdTree, pausableBelow, pausedAncestorOf, resumableBelow } from './tree.ts';
 
 const CONCURRENT_STOPS = 8;
 
@@ -74,6 +74,7 @@ interface Rules {
 /** T1, T2. */
 const move = (store: WorkspaceStore, root: WorkspaceId, meta: CommandMeta, rules: Rules): Promise<Moved[]> =>
   store.transaction(async (tx, committing) => {
+    await holdTree(tx);
     const below = await rules.below(tx.db, root);
     const decided = [];
     for (const id of [root, ...below]) {
@@ -82,9 +83,6 @@ const move = (store: WorkspaceStore, root: WorkspaceId, meta: CommandMeta, rules
       const contained = state.situation === 'present' && !state.external;
       decided.push({ id, version, contained, facts: decide(state) });
     }
-    const lock = 'select from workspaces where workspace_id = any ($1) order by workspace_id for update';
-    await tx.query(lock, [[root, ...below]]);
-    if ((await rules.below(tx.db, root)).join() !== below.join()) throw new VersionConflict(`workspace.${root}`);
 
     const moved: Moved[] = [];
     for (const { id, version, contained, facts } of decided) {

@@ -12,11 +12,12 @@ import type { CommandMeta } from '@molecule/event-store';
 import { type SubWorkspace, type Template, TemplateUnreadable } from '@molecule/templates';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
-import { failWithoutBackend, holdParent, templateSays } from './creation.ts';
+import { failWithoutBackend, templateSays } from './creation.ts';
 import { type Child, createChild, expand, type NewWorkspace } from './decisions.ts';
 import { fitting } from './fitting.ts';
 import { NewWorkspaceBody, parseNewWorkspace } from './new-workspace.ts';
 import type { WorkspaceRow } from './queries.ts';
+import { holdParent } from './tree.ts';
 
 const MAX_CHILDREN_BYTES = 48 * 1024;
 
