@@ -50,6 +50,18 @@ describe('what the services are told', () => {
     expect(scheduler).toMatchObject({ SCHEDULER_TICK_SECONDS: 4, LIVENESS_LEASE_SECONDS: 2 });
     expect(provisioner).toMatchObject({ PROVISIONER_BACKEND: 'process', CONFIGS_DIR: tmpdir() });
   });
+  it('are the same templates, runtimes and key for whoever reads them', () => {
+    const given = {
+      CONFIGS_DIR: tmpdir(),
+      ORG_TEMPLATES_DIR: tmpdir(),
+      WORKSPACE_MANIFEST_PATH: '/m.json',
+      SECRETS_ENCRYPTION_KEY: Buffer.alloc(32).toString('base64'),
+    };
+    const { SECRETS_ENCRYPTION_KEY: _, ...places } = given;
+    const { registry, provisioner } = services(given);
+    expect(registry).toMatchObject(given);
+    expect(provisioner).toMatchObject(places);
+  });
 });
 
 describe('mistakes', () => {
