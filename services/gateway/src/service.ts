@@ -172,7 +172,7 @@ export async function createGateway(
     denied: (refused) => denials.add(refused),
     guessed: (peer, request) => {
       const identity = principals.identify(bearerOf(request.headers.authorization));
-      return lockout?.judge(peer, { identity, session: null, invalidSession: false }, request) ?? null;
+      return lockout?.judge(peer, { identity, session: null, invalidSession: false, tokensKnown: true }, request) ?? null;
     },
     everyoneNeedsToken: production,
     fail: (response, error) => sendError(response, error, log),

@@ -10,12 +10,12 @@ const ORG: Identity = { kind: 'org', tokenId: 'o', prefix: 'p', orgId: '' };
 const SESSION: Session = { kind: 'canvas', id: 's' };
 
 const setUp = ({ perMinute = 3, maxAddresses = 100 } = {}) => {
-  const time = { now: 0 };
+  const time = { now: 0, known: true };
   const lockout = new Lockout({ perMinute, maxAddresses, nowMs: () => time.now });
   const judge = (identity: Identity, authorization?: string, session: Session | null = null, peer = '10.0.0.1') =>
     lockout.judge(
       peer,
-      { identity, session, invalidSession: false },
+      { identity, session, invalidSession: false, tokensKnown: time.known },
       { headers: authorization === undefined ? {} : { authorization } },
     );
   const guess = (count: number, peer?: string) => {
@@ -74,6 +74,15 @@ describe('an address', () => {
     judge({ kind: 'anonymous' }, 'Basic a');
     judge({ kind: 'anonymous' }, 'Basic b');
     expect(lockout.lockedFor('10.0.0.1')).toBe(60);
+  });
+
+  it('G5: is told to come back while tokens are not known, whatever it shows, and nothing counts', () => {
+    const { time, judge, lockout } = setUp();
+    time.known = false;
+    for (const shown of ['Bearer a', 'Bearer b', 'Bearer c', 'Bearer d', 'root'])
+      expect(judge(UNKNOWN, shown)).toMatchObject({ kind: 'unavailable' });
+    expect(judge({ kind: 'anonymous' })).toBeNull();
+    expect(lockout.size).toBe(0);
   });
 
   it('is locked out exactly when it has shown more than so many different ones within its minute', () =>

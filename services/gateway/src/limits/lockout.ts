@@ -7,10 +7,11 @@
  *       wrong, so that no guess tells anything.
  *   G3. A live workspace token still passes: 256 random bits are not guessed, and nobody can lock out the agents behind an address.
  *   G4. What is kept is bounded, in addresses and for each of them. An IPv6 address counts with its /64, which one host may have whole.
+ *   G5. While tokens are not known, a wrong credential cannot be told from a live token: nothing counts, and nobody compares any.
  */
 import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
-import { type Principal, Refusal } from '@molecule/contracts';
+import { type Principal, platformUnavailable, Refusal } from '@molecule/contracts';
 import { bearerOf, tokenHash } from '../principal.ts';
 
 const WINDOW_MS = 60_000;
@@ -24,7 +25,7 @@ export interface LockoutOptions {
 }
 
 /** What a request shows for itself. */
-export type Shown = Pick<Principal, 'identity' | 'session' | 'invalidSession'>;
+export type Shown = Pick<Principal, 'identity' | 'session' | 'invalidSession' | 'tokensKnown'>;
 
 interface Failures {
   readonly since: number;
@@ -45,8 +46,13 @@ export class Lockout {
   }
 
   /** Takes note of what a request shows. Says why it is not let in, or `null`: whatever it asks for decides. */
-  judge(peer: string, { identity, session, invalidSession }: Shown, request: Pick<IncomingMessage, 'headers'>): Refusal | null {
+  judge(
+    peer: string,
+    { identity, session, invalidSession, tokensKnown }: Shown,
+    request: Pick<IncomingMessage, 'headers'>,
+  ): Refusal | null {
     const { authorization } = request.headers;
+    if (!tokensKnown) return authorization === undefined || identity.kind === 'workspace' ? null : platformUnavailable(); // G5
     const known = identity.kind === 'admin' || identity.kind === 'org' || identity.kind === 'workspace';
     if (authorization !== undefined && !known) this.failed(peer, tokenHash(bearerOf(authorization) ?? authorization));
     const seconds = this.lockedFor(peer);

@@ -11,7 +11,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { DenialReason, Principal, Refusal } from '@molecule/contracts';
-import { JSON_TYPE } from '@molecule/http';
+import { JSON_TYPE, statusOf } from '@molecule/http';
 import type { Log } from '@molecule/service';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Cors } from '../cors.ts';
@@ -184,7 +184,7 @@ export class SocketDoor {
     if (lockedOut !== null) return lockedOutOf(lockedOut);
     const refusal = canvasRefusal(principal);
     if (refusal !== null) {
-      const status = refusal.kind === 'unavailable' ? 503 : 401;
+      const status = statusOf(refusal.kind);
       return { status, body: { error: refusal.message, ...refusal.body }, reason: denialReason(status, principal) };
     }
     if (!everyoneNeedsToken) return { audience: { kind: 'everything' }, credential: LASTING };
@@ -197,7 +197,8 @@ export class SocketDoor {
     const { authorization } = request.headers;
     if (!directory.ready) return { status: 500, body: { error: 'auth check failed' } };
     const identity = principals.identify(bearerOf(authorization));
-    const lockedOut = lockout?.judge(peer, { identity, session: null, invalidSession: false }, request) ?? null;
+    const lockedOut =
+      lockout?.judge(peer, { identity, session: null, invalidSession: false, tokensKnown: true }, request) ?? null;
     if (lockedOut !== null) return lockedOutOf(lockedOut);
     const opened = (tokenId: string) => tokenUses.opened(tokenId);
     const verdict = judgeRegistryToken(directory, id, authorization, { everyoneNeedsToken, opened });
@@ -245,11 +246,11 @@ export class SocketDoor {
   }
 }
 
-const lockedOutOf = ({ message, body, headers }: Refusal): Refused => ({
-  status: 429,
+const lockedOutOf = ({ kind, message, body, headers }: Refusal): Refused => ({
+  status: statusOf(kind),
   body: { error: message, ...body },
   headers: Object.entries(headers).flat(),
-  reason: 'locked-out',
+  reason: kind === 'too-many' ? 'locked-out' : null,
 });
 
 /** An answer of the API on a socket that no response object belongs to. */
