@@ -33,11 +33,16 @@ export async function claimSleep({ store, fleet, barrier }: ClaimParts, id: Work
   await barrier.passed(id, version); // H1
 }
 
-/** `POST …/hibernate`. Resolves when it sleeps, or when that takes too long: then it will. Throws the refusals of the wire. */
+/**
+ * `POST …/hibernate`. Resolves when it sleeps and everybody knows, so that the next message wakes it (I4); or when that takes too
+ * long: then it will. Throws the refusals of the wire.
+ */
 export async function putToSleep(parts: ClaimParts, id: WorkspaceId, claim: Claim): Promise<void> {
-  const { fleet } = parts;
+  const { fleet, barrier } = parts;
   await claimSleep(parts, id, claim);
   await fleet.until(id, (status) => status !== 'hibernating', { signal: AbortSignal.timeout(ASLEEP_WITHIN_MS) });
+  const member = fleet.get(id);
+  if (member !== undefined) await barrier.passed(id, member.version);
 }
 
 /** Finishes what was claimed. Told to look by whoever learns of a claim. */
