@@ -3,6 +3,7 @@
  * again from outside. Nothing in here reaches into a service; it knows ports and signals.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -85,7 +86,8 @@ export class Cluster {
         MOLECULE_ENV: 'development',
         MOLECULE_INTERNAL_KEY: 'a key for end-to-end tests, long enough',
         MOLECULE_HOME: home,
-        MOLECULE_INSTALLATION: 'e2e',
+        // Of its own: an installation ends agents that it knows nothing of, and several clusters may run at once.
+        MOLECULE_INSTALLATION: `e2e-${randomUUID().slice(0, 8)}`,
         PROVISIONER_BACKEND: 'process',
         PLATFORM_URL: gateway,
         HEARTBEAT_INTERVAL_SECONDS: '1',
