@@ -267,13 +267,16 @@ describe.each(MODES)('in $name mode', ({ name, env, anonymousAdmin, anonymousRea
     const call = async () =>
       (await again()).post(`/workspaces/${id}/a2a`, { jsonrpc: '2.0', id: '1', method: 'message/send', params: { message } });
     const woken = await call();
-    expect(woken.headers['retry-after']).toBe('15');
     expectAnswer(woken, 503, {
       error: 'workspace is waking from hibernation — retry in ~15 seconds',
       waking: true,
       retry_after: 15,
     });
+    expect(woken.headers['retry-after']).toBe('15');
     await reaches(id, 'online');
+    await waitFor(async () => (await operator.get(`/workspaces/${id}`)).body.url !== '', {
+      what: 'the provisioner to say where',
+    });
     // On loopback, which may be dialled in development only, or where the platform itself provisioned the agent.
     const answered = await call();
     if (name === 'development') expect(answered.body.result.parts).toEqual([{ kind: 'text', text: 'good morning' }]);
