@@ -8,6 +8,8 @@ import { commitFigures } from './figures/commits.ts';
 import { drainFigures } from './figures/drain.ts';
 import { heartbeatFigures } from './figures/heartbeats.ts';
 import { readFigures } from './figures/reads.ts';
+import { registerFigures, watchFigures } from './figures/register.ts';
+import { socketFigures } from './figures/sockets.ts';
 import { embeddedFigures, startFigures } from './figures/start.ts';
 import { type Figure, table } from './lib/report.ts';
 import { Cluster } from './lib/system.ts';
@@ -34,6 +36,9 @@ const GROUPS = {
   commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),
   heartbeats: () => withCluster((cluster) => heartbeatFigures(cluster, QUARTETS, FLEETS)),
   reads: () => withCluster((cluster) => readFigures(cluster, QUARTETS, READ_FLEETS)),
+  sockets: () => withCluster((cluster) => socketFigures(cluster, QUARTETS)),
+  register: () => withCluster((cluster) => registerFigures(cluster, QUARTETS)),
+  watch: () => withCluster((cluster) => watchFigures(cluster, FLEETS)),
   start: () => withCluster((cluster) => startFigures(cluster, LONG_LOG)),
   embedded: embeddedFigures,
 } as const satisfies Record<string, () => Promise<Figure[]>>;

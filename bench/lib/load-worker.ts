@@ -21,6 +21,10 @@ export interface LoadJob {
   readonly durationMs: number;
   /** Requests per second, for an open loop. */
   readonly rate?: number;
+  /** Of an open loop; what is due while all are busy goes when one is free, and is timed from when it was due. */
+  readonly mostConnections?: number;
+  /** Each request is sent once, and the load is over when all are answered; one that is put off (429, 503) is sent again. */
+  readonly once?: boolean;
 }
 
 export interface LoadResult {
@@ -32,7 +36,13 @@ export interface LoadResult {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** Until the last answer. */
+  readonly durationMs: number;
 }
+
+/** An answer that is final: everything but "not now" and a connection that broke. */
+const DONE = /^(?!0$|429$|503$)/;
+const AGAIN_MS = 50;
 
 /** The end of an answer in chunks. */
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
@@ -144,7 +154,23 @@ async function run(job: LoadJob): Promise<LoadResult> {
     return connection;
   };
 
-  if (job.rate === undefined) {
+  if (job.once === true) {
+    const since = performance.now();
+    await Promise.all(
+      Array.from({ length: job.connections }, async () => {
+        const connection = open();
+        for (let at = turn++; at < requests.length; at = turn++) {
+          // Timed from when all began: who waits for a connection waits for an answer.
+          for (let status = 0; !DONE.test(String(status)); ) {
+            status = await connection.send(requests[at] as Buffer);
+            statuses[status] = (statuses[status] ?? 0) + 1;
+            if (!DONE.test(String(status))) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+          }
+          latencies.push(performance.now() - since);
+        }
+      }),
+    );
+  } else if (job.rate === undefined) {
     await Promise.all(
       Array.from({ length: job.connections }, async () => {
         const connection = open();
@@ -158,6 +184,8 @@ async function run(job: LoadJob): Promise<LoadResult> {
     for (let due = started; due < until; due += everyMs) {
       const wait = due - performance.now();
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+      while (free.length === 0 && connections.length >= (job.mostConnections ?? Number.POSITIVE_INFINITY))
+        await Promise.race(running);
       const connection = free.pop() ?? open();
       const call = one(connection, due).finally(() => {
         free.push(connection);
@@ -178,6 +206,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
     p50: at(0.5),
     p99: at(0.99),
     max: at(1),
+    durationMs: performance.now() - started,
   };
 }
 

@@ -26,6 +26,13 @@ export async function startProgram(name: string, env: Readonly<Record<string, st
   };
 }
 
+/** Runs a program that measures by itself; what it finds out is its first message. */
+export async function runProgram<Found>(file: string, env: Readonly<Record<string, string>>): Promise<Found> {
+  const child = fork(file, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const [found] = await Promise.race([once(child, 'message'), failed(child, file)]);
+  return found as Found;
+}
+
 /** Rejects when it ends before it told its port. */
 async function failed(child: ChildProcess, name: string): Promise<never> {
   const [code] = (await once(child, 'exit')) as [number | null];

@@ -6,7 +6,7 @@ export interface Figure {
   readonly what: string;
   /** What is judged: a ratio to the ceiling of the same run, or an absolute value with its unit. */
   readonly value: number;
-  readonly unit: '×' | 'ms' | 'MB';
+  readonly unit: '×' | 'ms' | 'MB' | 'KB';
   readonly range?: readonly [low: number, high: number];
   readonly pass: number;
   readonly stretch: number;
