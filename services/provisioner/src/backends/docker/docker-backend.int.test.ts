@@ -6,6 +6,7 @@ import { extract } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 import { EchoImage } from '../../images/echo-image.ts';
 import { describeBackend } from '../backend.contract.ts';
+import { archiveOf } from './archive.ts';
 import { DockerBackend, type DockerBackendOptions } from './docker-backend.ts';
 import { answers, createEngine, isNotFound } from './engine.ts';
 
@@ -89,6 +90,37 @@ describe.runIf(available)('with an engine', () => {
     await removeWorkspaceVolume(workspaceId);
     expect(outcome).toMatchObject({ outcome: 'started', url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) });
     expect(running).toEqual({ running: true, certain: true });
+  });
+
+  it('keeps the sessions of claude-code from one start to the next, and throws them away when it is told to', async () => {
+    const signal = AbortSignal.timeout(60_000);
+    const backend = new DockerBackend({ ...options, network: 'host', localImage: (_runtime, until) => echo.ensure(until) });
+    const workspaceId = WorkspaceId.parse(randomUUID());
+    const prefix = id12(workspaceId);
+    const container = docker.getContainer(`ws-${prefix}`);
+    const seed = [{ path: 'config.yaml', data: Buffer.from('runtime: echo\n'), mode: 0o644 }];
+    const start = async (resetSession: boolean) => {
+      const spec = { workspaceId, runtime: 'claude-code', tier: 2, env: {}, seed, files: [], resetSession, mount: null };
+      expect(await backend.start(spec, signal)).toMatchObject({ outcome: 'started' });
+    };
+    const remembered = async () =>
+      await container.infoArchive({ path: '/root/.claude/sessions/one.json' }).then(
+        () => true,
+        () => false,
+      );
+    try {
+      await start(false);
+      const session = await archiveOf([{ path: 'one.json', data: Buffer.from('{}'), mode: 0o644 }]);
+      await container.putArchive(session, { path: '/root/.claude/sessions' });
+      await start(false);
+      expect(await remembered()).toBe(true);
+      await start(true);
+      expect(await remembered()).toBe(false);
+    } finally {
+      await backend.stop(prefix, signal);
+      await backend.removeVolume(prefix, signal);
+      await removeWorkspaceVolume(workspaceId);
+    }
   });
 
   it('removes the network it made', async () => {
