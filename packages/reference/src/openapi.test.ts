@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { auth, body, defineAuth, doc, httpService, json, problem, serviceApp } from '@molecule/http';
 import { createLog } from '@molecule/service';
 import { Validator } from '@seriousme/openapi-schema-validator';
@@ -50,6 +52,16 @@ describe('the OpenAPI document', () => {
     const { valid, errors } = await new Validator().validate(structuredClone(document));
     expect(errors ?? []).toEqual([]);
     expect(valid).toBe(true);
+  });
+
+  it('is one as it is kept, of all services', async () => {
+    const kept = JSON.parse(readFileSync(join(import.meta.dirname, '../../../docs/reference/openapi.json'), 'utf8'));
+    expect((await new Validator().validate(kept)).errors ?? []).toEqual([]);
+    const ids = Object.values(kept.paths).flatMap((methods) =>
+      Object.values(methods as Record<string, { operationId: string }>).map(({ operationId }) => operationId),
+    );
+    expect(ids.length).toBeGreaterThan(50);
+    expect(new Set(ids).size).toBe(ids.length);
   });
 
   it('tells what a route takes', () => {

@@ -35,7 +35,8 @@ const SECURITY_SCHEMES = {
 } as const;
 
 const ABOUT = `Every answer carries \`X-RateLimit-Limit\`, \`-Remaining\` and \`-Reset\`; a page of an origin that is not allowed is answered with
-an empty 403; an unknown path or method with 404 and the text \`404 page not found\`; an unhandled error with an empty 500. Errors are
+an empty 403; an unknown path or method with 404 and the text \`404 page not found\`; what depends on a store or a service that is away
+with 503 and the code \`platform_unavailable\`; an unhandled error with an empty 500. Errors are
 \`{"error":"<text>"}\`; the texts below are exact. Bodies are parsed as JSON whatever \`Content-Type\` says, and unknown keys are ignored.`;
 
 /** What the parameters of paths stand for. */

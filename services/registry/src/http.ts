@@ -107,6 +107,12 @@ export function asOfOf(c: Context<WithContext>): Date | null {
 
 export const INVALID_AS_OF = 'as_of must be a time of RFC 3339, such as 2026-01-31T08:00:00Z';
 
+/** Whom routes turn away that need Admin only when they look back. */
+export const notForThePast = [
+  ['unauthenticated', 'admin auth required'],
+  ['unauthenticated', 'invalid admin auth token'],
+] as const;
+
 /** What routes that look back say of it in the reference. */
 export const asOfQuery = z.object({
   as_of: Timestamp.optional().describe(

@@ -1,7 +1,7 @@
 /** What the reference documents say of the routes of workspaces and agents: `routes.ts`, `agent-routes.ts` and `event-routes.ts`. */
 import { doc } from '@molecule/http';
 import { z } from 'zod';
-import { asOfQuery, INVALID_AS_OF } from '../http.ts';
+import { asOfQuery, INVALID_AS_OF, notForThePast } from '../http.ts';
 import {
   Access,
   ConfirmationRequired,
@@ -53,6 +53,7 @@ export const workspaceDocs = {
     refusals: [
       ['invalid', 'invalid workspace ID'],
       ['invalid', INVALID_AS_OF],
+      ...notForThePast,
       ['not-found', 'workspace not found'],
       ['failed', 'query failed'],
     ],
@@ -139,7 +140,7 @@ export const agentDocs = {
       ['invalid', 'X-Workspace-ID header is required'],
       ['forbidden', 'not authorized to discover this workspace'],
       ['not-found', 'workspace not found'],
-      ['unavailable', 'workspace not available'],
+      ['unavailable', 'workspace not available', { status: 'offline' }],
       ['unavailable', 'workspace URL failed safety check'],
     ],
   }),
@@ -149,11 +150,7 @@ export const agentDocs = {
     source: 'spec 1 §3.7',
     query: asOfQuery.extend({ q: z.string().optional().describe('Only those whose name or role contains it') }),
     answers: { 200: { description: 'The peers', body: z.array(Peer) } },
-    refusals: [
-      ['invalid', INVALID_AS_OF],
-      ['not-found', 'workspace not found'],
-      ['failed', 'lookup failed'],
-    ],
+    refusals: [['invalid', INVALID_AS_OF], ...notForThePast, ['not-found', 'workspace not found'], ['failed', 'lookup failed']],
   }),
 } as const;
 

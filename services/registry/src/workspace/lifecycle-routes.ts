@@ -77,7 +77,7 @@ const HIBERNATE: RouteDoc = {
   refusals: [
     REFUSALS.notFound(NOT_HIBERNATABLE),
     REFUSALS.lookup,
-    ['conflict', 'workspace has active tasks; use ?force=true to terminate them'],
+    ['conflict', 'workspace has active tasks; use ?force=true to terminate them', { active_tasks: 2 }],
   ],
 };
 
