@@ -16,3 +16,7 @@ export const heardAt = (
   const now = clock.now().getTime();
   return replayed ? Math.min(receivedAt, now) : now;
 };
+
+/** The same moment by the clock that is never set: leases are counted by it, so that a step of the wall clock ends and prolongs none. */
+export const heardMs = (at: number, clock: { now(): Date; monotonicMs(): number }): number =>
+  clock.monotonicMs() - Math.max(0, clock.now().getTime() - at);

@@ -16,7 +16,7 @@ export {
 export { type FactsExtent, factsExtent, type PlacedFact, readFacts } from './facts-log.ts';
 export { ServerTooOld } from './features.ts';
 export { type FactPlace, type FollowFactsOptions, type Following, followFacts } from './follow.ts';
-export { heardAt } from './heard-at.ts';
+export { heardAt, heardMs } from './heard-at.ts';
 export { lastFact } from './last-fact.ts';
 export { followLive, LivePublisher } from './live.ts';
 export { exposeBusCounts, exposeCounter, type Metrics } from './metrics.ts';

@@ -48,6 +48,22 @@ describe.each([-HOUR, HOUR])('a gateway whose clock is %d ms off', (off) => {
   });
 });
 
+describe.each([-HOUR, -5_000, HOUR])('our own clock, set by %d ms', (step) => {
+  it.each(['before', 'after'])('ends no lease and prolongs none, %s the last beat', (when) => {
+    const { clock, beat, has } = reader();
+    const set = () => clock.set(new Date(clock.now().getTime() + step));
+    beat(0, native);
+    clock.advance(30_000);
+    if (when === 'before') set();
+    beat(0);
+    if (when === 'after') set();
+    clock.advance(LEASE_MS);
+    expect(has()).toBe(true);
+    clock.advance(1);
+    expect(has()).toBe(false);
+  });
+});
+
 it('what the bus kept from a gateway that is ahead holds for one lease from now at most', () => {
   const { clock, beat, has } = reader();
   beat(HOUR, native, { replayed: true });

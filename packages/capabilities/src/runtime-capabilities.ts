@@ -3,7 +3,7 @@
  * It survives a restart, because the beats it starts with are those the bus kept. Register and a lapsed lease clear what
  * was declared; a removed workspace is forgotten.
  */
-import { type BeatFeed, heardAt } from '@molecule/bus';
+import { type BeatFeed, heardAt, heardMs } from '@molecule/bus';
 import type { AnyRecordedFact, Capability, CapabilitySet, DirectoryEntry } from '@molecule/contracts';
 import type { Clock } from '@molecule/service';
 import { applyBeat, type RuntimeState, withDeclarations, withoutDeclarations } from './runtime-state.ts';
@@ -42,10 +42,11 @@ export class RuntimeCapabilities {
       (beat, how) => {
         if (directory.get(beat.workspaceId)?.status === 'removed') return;
         const state = this.#states.get(beat.workspaceId);
+        const at = heardAt(beat, how, clock);
         const next =
           how.outdated && state
             ? withDeclarations(state, beat)
-            : applyBeat(state, beat, { leaseMs, at: heardAt(beat, how, clock) });
+            : applyBeat(state, beat, { leaseMs, at, heardMs: heardMs(at, clock) });
         this.#states.set(beat.workspaceId, next);
       },
       { outdated: true },
@@ -86,7 +87,7 @@ export class RuntimeCapabilities {
   #held(workspaceId: string): RuntimeState | undefined {
     const state = this.#states.get(workspaceId);
     if (!state || (state.capabilities === undefined && state.idleTimeoutMs === undefined)) return undefined;
-    if (this.#clock.now().getTime() - state.lastBeatAt <= this.#leaseMs) return state;
+    if (this.#clock.monotonicMs() - state.heardMs <= this.#leaseMs) return state;
     this.#clear(workspaceId);
     return undefined;
   }

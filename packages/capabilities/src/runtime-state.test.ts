@@ -6,7 +6,8 @@ import { aBeat } from './test-beats.ts';
 
 const LEASE_MS = 180_000;
 /** Heard when the gateway says. */
-const applyBeat = (state: RuntimeState | undefined, beat: Beat) => apply(state, beat, { leaseMs: LEASE_MS, at: beat.receivedAt });
+const applyBeat = (state: RuntimeState | undefined, beat: Beat) =>
+  apply(state, beat, { leaseMs: LEASE_MS, at: beat.receivedAt, heardMs: beat.receivedAt });
 const fold = (beats: readonly Beat[]) =>
   beats.reduce<RuntimeState | undefined>((state, beat) => applyBeat(state, beat), undefined);
 
@@ -60,7 +61,7 @@ describe('what is known of a runtime', () => {
     const full = aBeat({ receivedAt: 1_000, runtimeMetadata: { capabilities: { session: true }, idle_timeout_seconds: 600 } });
     expect(fold([full, aBeat({ receivedAt: 1_000 + LEASE_MS })])?.capabilities).toBeDefined();
     const state = fold([full, aBeat({ receivedAt: 1_001 + LEASE_MS })]);
-    expect(state).toEqual({ lastBeatAt: 1_001 + LEASE_MS, activeTasks: 0, monthlySpend: 0 });
+    expect(state).toEqual({ lastBeatAt: 1_001 + LEASE_MS, heardMs: 1_001 + LEASE_MS, activeTasks: 0, monthlySpend: 0 });
   });
 });
 
@@ -132,7 +133,12 @@ describe('folding beats, whatever they are', () => {
       fc.property(beats, (all) => {
         const state = fold(all);
         if (!state) return;
-        expect(Object.keys(withoutDeclarations(state)).toSorted()).toEqual(['activeTasks', 'lastBeatAt', 'monthlySpend']);
+        expect(Object.keys(withoutDeclarations(state)).toSorted()).toEqual([
+          'activeTasks',
+          'heardMs',
+          'lastBeatAt',
+          'monthlySpend',
+        ]);
         expect(withoutDeclarations(state)).toMatchObject({ lastBeatAt: state.lastBeatAt, activeTasks: state.activeTasks });
       }),
     );

@@ -12,6 +12,8 @@ import { type Beat, type CapabilitySet, capabilitySet } from '@molecule/contract
 export interface RuntimeState {
   /** Milliseconds since the epoch, by the reader's clock; never goes back. */
   readonly lastBeatAt: number;
+  /** The same by its monotonic clock: what the lease is counted from. */
+  readonly heardMs: number;
   readonly activeTasks: number;
   /** US cents; the last one that was not 0 (spec 1 §3.3). 0 when none was. */
   readonly monthlySpend: number;
@@ -26,14 +28,17 @@ export interface Applied {
   readonly leaseMs: number;
   /** When it was heard, in milliseconds since the epoch: by the same clock for every beat. */
   readonly at: number;
+  /** The same by that reader's monotonic clock. */
+  readonly heardMs: number;
 }
 
 /** Beats are applied in the order they come. */
-export function applyBeat(state: RuntimeState | undefined, beat: Beat, { leaseMs, at }: Applied): RuntimeState {
-  const lapsed = state !== undefined && at - state.lastBeatAt > leaseMs; // K3
+export function applyBeat(state: RuntimeState | undefined, beat: Beat, { leaseMs, at, heardMs }: Applied): RuntimeState {
+  const lapsed = state !== undefined && heardMs - state.heardMs > leaseMs; // K3
   const kept = lapsed ? undefined : state;
   const figures = {
     lastBeatAt: Math.max(at, state?.lastBeatAt ?? 0),
+    heardMs: Math.max(heardMs, state?.heardMs ?? heardMs),
     activeTasks: beat.activeTasks,
     monthlySpend: beat.monthlySpend > 0 ? beat.monthlySpend : (state?.monthlySpend ?? 0),
   };
@@ -50,8 +55,8 @@ export function withDeclarations(state: RuntimeState, { runtimeMetadata }: Beat)
 }
 
 /** What a register leaves: the figures, and nothing that was declared (spec README, choice 2). */
-export function withoutDeclarations({ lastBeatAt, activeTasks, monthlySpend }: RuntimeState): RuntimeState {
-  return { lastBeatAt, activeTasks, monthlySpend };
+export function withoutDeclarations({ lastBeatAt, heardMs, activeTasks, monthlySpend }: RuntimeState): RuntimeState {
+  return { lastBeatAt, heardMs, activeTasks, monthlySpend };
 }
 
 /** K4. */

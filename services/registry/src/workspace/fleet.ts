@@ -22,6 +22,8 @@ export interface Member {
   vitals: Vitals | null;
   /** Whether the runtime declared `status_mgmt`; `null` until a beat spoke of it since the last register. */
   managesStatus: boolean | null;
+  /** When its last beat was heard, by our monotonic clock; `null`: not since we started. */
+  heardMs: number | null;
   /** When it did, ms since the epoch. */
   declaredAt: number;
   /** Since when its beats have told of no active task, monotonic ms; `null`: it is at work, or has not said since it came up. */
@@ -213,6 +215,7 @@ const newMember = (id: WorkspaceId): Member => ({
   registeredAt: 0,
   vitals: null,
   managesStatus: null,
+  heardMs: null,
   declaredAt: 0,
   idleSince: null,
   pending: null,

@@ -210,6 +210,23 @@ describe('P6: a gateway whose clock is off', () => {
   });
 });
 
+describe('P6: our own clock', () => {
+  const native = { runtimeMetadata: { capabilities: { status_mgmt: true } } };
+  it.each([-3_600_000, -5_000, 3_600_000])('set by %d ms ends no lease and prolongs none', async (step) => {
+    const { live, ready, fleet, clock, stored } = aPulse();
+    await ready();
+    live(native);
+    clock.set(new Date(clock.now().getTime() + step));
+    clock.advance(LEASE_MS);
+    expect(live({ errorRate: 1 })).toBeUndefined();
+    expect(stored).toEqual([]);
+    clock.set(new Date(clock.now().getTime() - step));
+    clock.advance(LEASE_MS + 1);
+    await live({ errorRate: 1 });
+    expect(fleet.get(id)?.status).toBe('degraded');
+  });
+});
+
 describe('the fleet', () => {
   it('F1: takes an own commit that overtakes another replica’s, and still hears of the status before it', async () => {
     const { fleet, ready } = aPulse('online');

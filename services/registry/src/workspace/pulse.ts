@@ -7,9 +7,10 @@
  *       speaks (live events) and writes vitals.
  *   P4. A beat heard again, from the stream that keeps the last ones, counts only for what happened before it was first heard.
  *   P5. `status_mgmt` is judged by what was declared before this beat.
- *   P6. A beat was heard when our own clock says (limits F16): gateways' clocks only order what is heard again.
+ *   P6. A beat was heard when our own clock says (limits F16): gateways' clocks only order what is heard again. Leases are counted
+ *       by the clock that is never set.
  */
-import { heardAt } from '@molecule/bus';
+import { heardAt, heardMs } from '@molecule/bus';
 import type { Beat, LiveEvent } from '@molecule/contracts';
 import type { Clock, Log } from '@molecule/service';
 import type { Fleet, Member } from './fleet.ts';
@@ -64,6 +65,7 @@ export class Pulse {
     if (!news) return;
     const vitals = vitalsOf(beat, before);
     member.vitals = vitals;
+    member.heardMs = Math.max(this.#heardMs(beat), member.heardMs ?? Number.NEGATIVE_INFINITY);
     member.idleSince = vitals.activeTasks > 0 ? null : (member.idleSince ?? this.#parts.clock.monotonicMs());
     this.#changed.add(member);
     if (replayed && beat.receivedAt <= Math.max(member.statusSince, member.registeredAt)) return; // P4
@@ -111,7 +113,11 @@ export class Pulse {
   }
 
   #lapsed(member: Member, beat: Beat): boolean {
-    return member.vitals !== null && beat.receivedAt - member.vitals.lastBeatAt > this.#parts.leaseMs;
+    return member.heardMs !== null && this.#heardMs(beat) - member.heardMs > this.#parts.leaseMs;
+  }
+
+  #heardMs({ receivedAt }: Beat): number {
+    return heardMs(receivedAt, this.#parts.clock);
   }
 
   #keepStranger(beat: Beat, replayed: boolean): void {
