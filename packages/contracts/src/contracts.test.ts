@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   type AnyRecordedFact,
+  CANVAS_EVENTS,
+  type CanvasEventName,
   canvasEvents,
   capabilitySet,
   FACTS,
@@ -119,6 +121,39 @@ describe('what a canvas is shown', () => {
       canvasEvents(recorded({ type: 'workspace.removed', data: { from: 'online', cascadeDeleted: 2 } }))[0]?.payload,
     ).toEqual({ cascade_deleted: 2 });
     expect(canvasEvents(recorded({ type: 'workspace.removed', data: { from: 'online' } }))[0]?.payload).toEqual({});
+  });
+
+  const created = {
+    ...{ name: 'atlas', role: null, tier: 1, runtime: 'echo', external: false, parentId: null, url: '', template: '', model: '' },
+    ...{ workspaceDir: null, workspaceAccess: 'none', awarenessNamespace: '', maxConcurrentTasks: 1, budgetLimit: null },
+    ...{ canvas: { x: 0, y: 0 }, status: 'provisioning', by: 'create' },
+  };
+  const agent = { agentId: randomUUID(), model: 'm' };
+  const cron = { scheduleId: randomUUID(), workspaceId, name: 's', dueAt: 't', ranAt: 't', nextRunAt: 't' };
+  it.each([
+    ['workspace.created', created],
+    ['workspace.created', { ...created, by: 'expand', parentId: workspaceId }],
+    ['workspace.created', { ...created, status: 'online', external: true }],
+    ['workspace.created', { ...created, status: 'awaiting_agent', external: true }],
+    ['workspace.registered', { from: 'online', url: 'http://a', internalUrl: 'http://a', agentCard: { deep: [null] } }],
+    ['workspace.removed', { from: 'online', cascadeDeleted: 2 }],
+    ['workspace.removed', { from: 'online' }],
+    ['workspace.card', { agentCard: null }],
+    ['workspace.expanded', { children: [{ id: workspaceId, name: 'n', role: '' }] }],
+    ['workspace.collapsed', { removedChildren: ['n'] }],
+    ['workspace.agent-assigned', agent],
+    ['workspace.agent-replaced', { ...agent, oldAgentId: randomUUID(), oldModel: 'o' }],
+    ['workspace.agent-removed', agent],
+    ['workspace.agent-moved-out', { ...agent, targetWorkspaceId: workspaceId }],
+    ['workspace.agent-moved-in', { ...agent, sourceWorkspaceId: workspaceId }],
+    ['notice.removed', { workspaceId }],
+    ['schedule.fired', { ...cron, status: 'ok', error: '', empty: false }],
+    ['schedule.skipped', { ...cron, reason: 'busy', activeTasks: 3 }],
+  ])('of %s is an event of the catalogue, with what that says', (type, data) => {
+    const [shown] = canvasEvents(recorded({ type, data }));
+    const contract = CANVAS_EVENTS[shown?.event as CanvasEventName];
+    expect(contract.kind).toBe('log');
+    expect(contract.payload.parse(shown?.payload)).toEqual(shown?.payload);
   });
 
   it('is nothing for facts that concern no canvas, and for facts of a newer service', () => {

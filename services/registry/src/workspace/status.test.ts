@@ -1,4 +1,4 @@
-import type { WorkspaceFact } from '@molecule/contracts';
+import { CANVAS_EVENTS, type CanvasEventName, type WorkspaceFact } from '@molecule/contracts';
 import { replay } from '@molecule/event-store';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +12,12 @@ const beat = (signs: Partial<typeof healthy | { errorRate: number; runtimeState:
 const rows = (facts: readonly WorkspaceFact[]) => facts.map((fact) => rowOf(fact)[0]);
 const movesOf = (status: LiveStatus, evidence: Evidence, external = false) =>
   rows(weigh(evidence)(aWorkspace({ status, external })));
+
+/** Whether the event that tells of a fact is in the catalogue, and carries what it says there. */
+const catalogued = (fact: WorkspaceFact): boolean => {
+  const event = fact.type === 'workspace.status' ? fact.data.event : null;
+  return event !== null && CANVAS_EVENTS[event.type as CanvasEventName].payload.safeParse(event.payload).success;
+};
 
 describe('a beat', () => {
   it.each<[LiveStatus, Parameters<typeof beat>[0], string[]]>([
@@ -209,6 +215,7 @@ describe('any history of evidence', () => {
           for (const fact of weigh(evidence)(state)) {
             const [row, event] = rowOf(fact);
             expect(ROWS[row], row).toBe(event);
+            if (event !== 'none') expect(catalogued(fact), row).toBe(true);
             expect(fact.data, 'a fact starts where its workspace is').toMatchObject({
               from: state.situation === 'present' ? state.status : 'removed',
             });
