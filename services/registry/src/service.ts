@@ -5,7 +5,7 @@ import { openChassis } from '@molecule/chassis';
 import { ask as asks } from '@molecule/contracts';
 import { Barrier } from '@molecule/directory';
 import { type Ledger, whileLeading } from '@molecule/event-store';
-import { httpService, type RunningService, ServiceClient, type ServiceClientOptions, serviceApp } from '@molecule/http';
+import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, type Log, modeOf, type Scope } from '@molecule/service';
 import { Templates } from '@molecule/templates';
@@ -18,6 +18,7 @@ import { serveAccessRequests } from './access/requests.ts';
 import { sessionRoutes } from './access/session-routes.ts';
 import type { Config } from './config.ts';
 import type { Tables } from './database.ts';
+import { LateClient, type LateUrls } from './late-client.ts';
 import type { Parts } from './parts.ts';
 import { agentRoutes } from './workspace/agent-routes.ts';
 import { workspace } from './workspace/aggregate.ts';
@@ -53,6 +54,8 @@ const SAVE_EVERY_MS = 2_000;
 const REREAD_EVERY_MS = 600_000;
 /** How often it is looked for hibernations that were left half-way; those that begin are told. */
 const HIBERNATIONS_EVERY_MS = 2_000;
+/** For stops that are under way when the service closes; whoever leads next asks for them again. */
+const LAST_STOPS_MS = 3_000;
 /** Spec 1 §2.5. */
 const IDLE_EVERY_MS = 120_000;
 
@@ -74,7 +77,7 @@ const ROUTES = [
 
 export interface RegistryOptions {
   /** In one process with the a2a-proxy: where it answers, once it does. */
-  readonly a2aProxyUrls?: () => readonly string[] | Promise<readonly string[]>;
+  readonly a2aProxyUrls?: LateUrls;
   /** How often it is looked for idle workspaces, in milliseconds. */
   readonly idleEveryMs?: number;
 }
@@ -188,7 +191,7 @@ export async function createRegistry(
   };
   const hibernations = await scope.open(
     () => new Hibernations(parts),
-    (open) => open.settled(),
+    (open) => open.settled(LAST_STOPS_MS),
   );
   const finishing = loops.every('hibernations', HIBERNATIONS_EVERY_MS, async () => {
     if (pulse.leading) hibernations.finishAll();
@@ -245,29 +248,4 @@ function leadWhileOpen(ledger: Ledger<Tables>, pulse: Pulse, log: Log): () => Pr
     leaving.abort();
     return leading;
   };
-}
-
-/** A client of a service that may come up after us: made when it is first needed. */
-class LateClient {
-  readonly #urls: NonNullable<RegistryOptions['a2aProxyUrls']>;
-  readonly #options: Omit<ServiceClientOptions, 'baseUrls'>;
-  #client: Promise<ServiceClient> | undefined;
-
-  constructor(urls: NonNullable<RegistryOptions['a2aProxyUrls']>, options: Omit<ServiceClientOptions, 'baseUrls'>) {
-    this.#urls = urls;
-    this.#options = options;
-  }
-
-  get(): Promise<ServiceClient> {
-    this.#client ??= this.#open();
-    return this.#client;
-  }
-
-  async close(): Promise<void> {
-    await (await this.#client)?.close();
-  }
-
-  async #open(): Promise<ServiceClient> {
-    return new ServiceClient({ ...this.#options, baseUrls: await this.#urls() });
-  }
 }

@@ -8,6 +8,7 @@
  */
 import { Refusal, type WorkspaceId } from '@molecule/contracts';
 import type { CommandMeta } from '@molecule/event-store';
+import { sleep } from '@molecule/service';
 import type { Parts } from '../parts.ts';
 import { stopRuntime } from './backend.ts';
 import { Gate } from './gate.ts';
@@ -67,9 +68,11 @@ export class Hibernations {
     }
   }
 
-  /** Resolves when nothing is under way. */
-  async settled(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay.values());
+  /** Resolves when nothing is under way, or after `withinMs`: what is left is found by the next (H2). */
+  async settled(withinMs: number): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([Promise.all(this.#underWay.values()), sleep(withinMs, over.signal)]);
+    over.abort();
   }
 
   async #finish(id: WorkspaceId): Promise<void> {

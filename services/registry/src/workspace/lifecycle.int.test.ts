@@ -243,6 +243,18 @@ describe('POST /workspaces/:id/hibernate', () => {
     expect((await typesOf(registry, id)).filter((type) => type === 'WORKSPACE_HIBERNATED')).toHaveLength(1);
   });
 
+  it('puts to sleep with one stop when two registries are asked', async ({ registry, others, postgresUrl, natsUrl, log }) => {
+    const second = await startRegistry({ postgresUrl, natsUrl, log });
+    onTestFinished(() => second.scope.close());
+    const id = await online(registry);
+    const asked = [registry, second, registry, second, second, registry].map((one) => post(one, id, 'hibernate'));
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    expect(statuses.toSorted()).toEqual([200, 404, 404, 404, 404, 404]);
+    await until(second, id, 'hibernated');
+    expect(others.stopped).toEqual([id]);
+    expect((await typesOf(registry, id)).filter((type) => type === 'WORKSPACE_HIBERNATED')).toHaveLength(1);
+  });
+
   it('asks first when it is at work, and does it when forced', async ({ registry, bus }) => {
     const gateway = aGateway(bus);
     const id = await online(registry);

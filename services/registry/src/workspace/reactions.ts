@@ -1,5 +1,6 @@
 /**
- * What others found out about a workspace, weighed (D5). They report evidence; the status is decided here.
+ * What others found out about a workspace, weighed (D5). They report evidence; the status is decided here. Of the registry's own facts
+ * those are heard as well that something follows from (`starts.ts`, A2).
  *
  *   R1. A fact's effect, its place in `foreign_events` and the note that it was heard are one transaction: heard again, it is passed,
  *       by its id, whatever place it has in a stream that was lost and filled again.
