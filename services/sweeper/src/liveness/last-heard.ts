@@ -8,14 +8,15 @@ export class LastHeard {
   readonly #at = new Map<string, number>();
   #latest = Number.NEGATIVE_INFINITY;
 
-  /** `at`: milliseconds of one clock, whichever it is. Something older than what is known says nothing new. */
-  heard(workspaceId: string, at: number): void {
+  /** `at`: milliseconds of one clock, whichever it is. Something older than what is known says nothing new: `false`. */
+  heard(workspaceId: string, at: number): boolean {
     const known = this.#at.get(workspaceId);
-    if (known !== undefined && known >= at) return;
+    if (known !== undefined && known >= at) return false;
     // A clock that stepped back must not break the order: then it counts as heard with the latest (never earlier than it was).
     this.#latest = Math.max(this.#latest, at);
     this.#at.delete(workspaceId);
     this.#at.set(workspaceId, this.#latest);
+    return true;
   }
 
   /** Everything known from before, in one go. */

@@ -67,7 +67,9 @@ export class SilenceSweep {
   readonly #rule: SilenceRule;
   /** Monotonic ms, as all times here. */
   readonly #lastHeard = new LastHeard();
-  /** When those who were reported were heard last (I10). */
+  /** The same by our wall clock as it stood then: what is said of it, and so in all replicas that learnt of it from the same source. */
+  readonly #wall = new Map<string, number>();
+  /** When those who were reported were heard last, wall clock (I10). */
   readonly #reported = new Map<string, number>();
   /** What came before this is no evidence. */
   #deafUntil: number;
@@ -76,14 +78,16 @@ export class SilenceSweep {
     this.#parts = parts;
     this.#rule = rule;
     this.#deafUntil = parts.clock.monotonicMs();
-    this.#lastHeard.seed(
-      [...parts.directory.all()].filter(rule.watches).map((entry) => [entry.workspaceId, this.#monotonic(lastHeardOf(entry))]),
-    );
+    const watched = [...parts.directory.all()].filter(rule.watches);
+    this.#lastHeard.seed(watched.map((entry) => [entry.workspaceId, this.#monotonic(lastHeardOf(entry))]));
+    const now = parts.clock.now().getTime();
+    for (const entry of watched) this.#wall.set(entry.workspaceId, Math.min(lastHeardOf(entry), now));
     // A status that changed counts as heard: a period begins with it.
     parts.directory.onChange((_fact, entry) => {
       this.#reported.delete(entry.workspaceId);
-      if (rule.watches(entry)) this.#lastHeard.heard(entry.workspaceId, parts.clock.monotonicMs());
-      else this.#lastHeard.forget(entry.workspaceId);
+      if (rule.watches(entry)) return this.#note(entry.workspaceId, parts.clock.monotonicMs(), parts.clock.now().getTime());
+      this.#lastHeard.forget(entry.workspaceId);
+      this.#wall.delete(entry.workspaceId);
     });
   }
 
@@ -92,7 +96,7 @@ export class SilenceSweep {
     const entry = this.#parts.directory.get(workspaceId);
     if (entry === undefined || !this.#rule.watches(entry)) return;
     this.#reported.delete(workspaceId);
-    this.#lastHeard.heard(workspaceId, this.#monotonic(at));
+    this.#note(workspaceId, this.#monotonic(at), at);
   }
 
   /** One pass: reports who has been silent for a whole period. */
@@ -127,17 +131,18 @@ export class SilenceSweep {
   }
 
   async #report(workspaceId: string, at: number, { now, afterMs }: { now: number; afterMs: number }): Promise<void> {
-    const { directory, capabilities, ledger, log } = this.#parts;
+    const { directory, capabilities, ledger, clock, log } = this.#parts;
     const entry = directory.get(workspaceId);
     if (entry === undefined || !this.#rule.watches(entry)) return;
     const unheard = entry.lastBeatAt === null && capabilities.lastBeatAt(workspaceId) === undefined;
     if (unheard && !this.#rule.unheardToo(entry)) return;
-    const silentSince = this.#reported.get(workspaceId) ?? at;
-    const lastHeardAt = this.#wall(silentSince, now);
-    const commandId = `${this.#rule.name}-${lastHeardAt}-${this.#wall(at, now)}`;
+    const heardAt = this.#wall.get(workspaceId) ?? clock.now().getTime() - (now - at);
+    const silentSince = this.#reported.get(workspaceId) ?? heardAt;
+    const lastHeardAt = new Date(silentSince).toISOString();
+    const commandId = `${this.#rule.name}-${lastHeardAt}-${heardAt}`;
     const fact = this.#rule.report({ workspaceId: entry.workspaceId, lastHeardAt, seconds: afterMs / 1000 });
     await ledger.transact(liveness, { id: workspaceId, commandId }, () => [fact]);
-    this.#lastHeard.heard(workspaceId, now); // I10
+    this.#note(workspaceId, now, clock.now().getTime()); // I10
     this.#reported.set(workspaceId, silentSince);
     log.warn({ workspaceId, lastHeardAt }, this.#rule.says);
   }
@@ -148,9 +153,8 @@ export class SilenceSweep {
     return clock.monotonicMs() - Math.max(0, clock.now().getTime() - wallMs);
   }
 
-  /** RFC 3339, by our wall clock as it stands at `now`. */
-  #wall(at: number, now: number): string {
-    return new Date(this.#parts.clock.now().getTime() - (now - at)).toISOString();
+  #note(workspaceId: string, monotonicMs: number, wallMs: number): void {
+    if (this.#lastHeard.heard(workspaceId, monotonicMs)) this.#wall.set(workspaceId, wallMs);
   }
 }
 
