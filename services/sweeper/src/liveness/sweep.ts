@@ -108,12 +108,13 @@ export class SilenceSweep {
     }
     const afterMs = this.#rule.afterMs();
     if (now - this.#deafUntil < afterMs) return;
-    for (const { workspaceId, at } of this.#lastHeard.takeSilent(now - afterMs)) {
+    const silent = this.#lastHeard.takeSilent(now - afterMs);
+    for (const [index, { workspaceId, at }] of silent.entries()) {
       try {
         await this.#report(workspaceId, at, { now, afterMs });
       } catch (error) {
-        // Not said, so not forgotten: the next pass sees it again.
-        this.#lastHeard.seed([[workspaceId, at]]);
+        // Not said, so not forgotten: the next pass sees this one again, and those that were to come after it.
+        this.#lastHeard.seed(silent.slice(index).map((left) => [left.workspaceId, left.at] as const));
         throw error;
       }
     }
