@@ -35,7 +35,14 @@ export type DirectoryEntry = z.infer<typeof DirectoryEntry>;
 /** An org token or a session that opens doors now: SHA-256 of it, and what it is. */
 export const AccessEntry = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('org'), id: TokenId, hash: z.string(), prefix: z.string(), orgId: z.string() }),
-  z.object({ kind: z.literal('session'), id: TokenId, hash: z.string(), expiresAt: z.string() }),
+  z.object({
+    kind: z.literal('session'),
+    id: TokenId,
+    hash: z.string(),
+    expiresAt: z.string(),
+    /** The admin token it was opened with, by its `key`: it opens nothing under another. `null`: an org token, whose end is told. */
+    adminKey: z.string().nullable(),
+  }),
 ]);
 export type AccessEntry = z.infer<typeof AccessEntry>;
 

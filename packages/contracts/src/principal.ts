@@ -5,7 +5,8 @@ import { z } from 'zod';
 export const Identity = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('anonymous') }),
   z.object({ kind: z.literal('unknown-token') }),
-  z.object({ kind: z.literal('admin') }),
+  /** `key` tells one admin token from the next, and nothing of either: a fingerprint under the key that services share. */
+  z.object({ kind: z.literal('admin'), key: z.string().optional() }),
   z.object({ kind: z.literal('org'), tokenId: z.string(), prefix: z.string(), orgId: z.string() }),
   z.object({ kind: z.literal('workspace'), workspaceId: z.string(), tokenId: z.string() }),
   /** A service of ours, asking on its own behalf; `as` is the caller name of spec 2 §1.2, e.g. `system:restart-context`, or '' for canvas-like. */

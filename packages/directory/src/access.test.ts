@@ -41,7 +41,13 @@ const readAt = (log: readonly RecordedAccessFact[], version: number): AccessRead
     if (type === 'access.token-issued')
       entries.set(data.tokenId, { kind: 'org', id: data.tokenId, hash: data.hash, prefix: data.prefix, orgId: data.orgId });
     else if (type === 'access.session-opened')
-      entries.set(data.sessionId, { kind: 'session', id: data.sessionId, hash: data.hash, expiresAt: data.expiresAt });
+      entries.set(data.sessionId, {
+        kind: 'session',
+        id: data.sessionId,
+        hash: data.hash,
+        expiresAt: data.expiresAt,
+        adminKey: '',
+      });
     else entries.delete(type === 'access.token-revoked' ? data.tokenId : data.sessionId);
   return { version, entries: [...entries.values()] };
 };
@@ -75,7 +81,7 @@ describe('who may open every door', () => {
     access.hear(heard(issue));
     expect(access.of(hashOf(1))).toEqual({ kind: 'org', id: id(1), hash: hashOf(1), prefix: 'abcdefgh', orgId: 'acme' });
     access.hear(heard(open));
-    expect(access.of(hashOf(2))).toEqual({ kind: 'session', id: id(2), hash: hashOf(2), expiresAt: at(60) });
+    expect(access.of(hashOf(2))).toEqual({ kind: 'session', id: id(2), hash: hashOf(2), expiresAt: at(60), adminKey: '' });
     access.hear(heard(revoke));
     expect(access.of(hashOf(1))).toBeUndefined();
     access.hear(heard(close));

@@ -169,8 +169,9 @@ function after(byHash: ReadonlyMap<string, AccessEntry>, { type, data }: Recorde
       return new Map(byHash).set(hash, { kind: 'org', id, hash, prefix, orgId });
     }
     case 'access.session-opened': {
-      const { sessionId: id, hash, expiresAt } = data;
-      return new Map(byHash).set(hash, { kind: 'session', id, hash, expiresAt });
+      const { sessionId: id, hash, by, expiresAt } = data;
+      const adminKey = by.kind === 'admin' ? (by.key ?? '') : null;
+      return new Map(byHash).set(hash, { kind: 'session', id, hash, expiresAt, adminKey });
     }
     case 'access.token-revoked':
       return without(byHash, data.tokenId);

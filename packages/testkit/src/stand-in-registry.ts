@@ -173,8 +173,9 @@ export class StandInRegistry {
           break;
         }
         case 'access.session-opened': {
-          const { sessionId: id, hash, expiresAt } = fact.data;
-          this.access.set(id, { kind: 'session', id, hash, expiresAt });
+          const { sessionId: id, hash, by, expiresAt } = fact.data;
+          const adminKey = by.kind === 'admin' ? (by.key ?? '') : null;
+          this.access.set(id, { kind: 'session', id, hash, expiresAt, adminKey });
           break;
         }
         case 'access.token-revoked':
@@ -209,7 +210,7 @@ export class StandInRegistry {
   /** A session whose cookie has this SHA-256 (hex) is open from now on, for an hour if nothing else is said; returns its id. */
   async openSession({
     hash = randomBytes(32).toString('hex'),
-    by = { kind: 'admin' },
+    by = { kind: 'org', tokenId: TokenId.parse(randomUUID()) },
     expiresAt = new Date(this.#clock.now().getTime() + HOUR_MS),
   }: {
     readonly hash?: string;

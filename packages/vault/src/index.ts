@@ -2,4 +2,4 @@
 export { KEY_WANTED, type KeyReading, readEncryptionKey } from './key.ts';
 export { redact } from './redact.ts';
 export { type SealedSecret, SecretUnreadable, Vault } from './secret.ts';
-export { type MintedToken, mintToken, tokenHash } from './token.ts';
+export { fingerprint, type MintedToken, mintToken, tokenHash } from './token.ts';

@@ -1,5 +1,5 @@
 /** Tokens: 32 random bytes, shown once, known everywhere else by their SHA-256 (spec 1 §4.7). */
-import { hash, randomBytes } from 'node:crypto';
+import { createHmac, hash, randomBytes } from 'node:crypto';
 
 export interface MintedToken {
   /** 43 characters, base64url. Leaves in an answer or into an agent's volume, and is nowhere else (I10). */
@@ -11,6 +11,13 @@ export interface MintedToken {
 }
 
 export const tokenHash = (plaintext: string): string => hash('sha256', plaintext);
+
+/**
+ * Tells one secret that people chose from the next. Under a key, because what people choose can be guessed: whoever reads a fact with
+ * a fingerprint learns nothing by it.
+ */
+export const fingerprint = (secret: string, key: string): string =>
+  createHmac('sha256', key).update('fingerprint.').update(secret).digest('hex').slice(0, 32);
 
 export function mintToken(): MintedToken {
   const plaintext = randomBytes(32).toString('base64url');

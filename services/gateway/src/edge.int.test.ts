@@ -224,7 +224,7 @@ describe('a request for somebody else', () => {
   });
 
   it('hops to where the owner listens, with who asks signed', async ({ world, log }) => {
-    const app = serviceApp(log).get('/events', (c) => c.json(c.get('context').principal.identity));
+    const app = serviceApp(log).get('/events', (c) => c.text(c.get('context').principal.identity.kind));
     const remote = await listen(createListener(httpService(app), { log, internalKey: INTERNAL_KEY }), {
       port: 0,
       host: '127.0.0.1',
@@ -232,7 +232,7 @@ describe('a request for somebody else', () => {
     });
     try {
       const gateway = await world.gateway({ ADMIN_TOKEN: 'root', REGISTRY_URL: remote.url });
-      expect((await call(gateway, '/events', { headers: bearer('root') })).text).toBe('{"kind":"admin"}');
+      expect((await call(gateway, '/events', { headers: bearer('root') })).text).toBe('admin');
       expect((await call(gateway, '/events')).text).toBe('{"kind":"anonymous"}');
       expect(await call(gateway, '/events/')).toMatchObject({ status: 301, headers: { location: '/events' } });
     } finally {

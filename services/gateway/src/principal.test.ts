@@ -6,7 +6,7 @@ import { bearerOf, judgeRegistryToken, type PrincipalParts, Principals, type Ses
 
 const owner = { workspaceId: 'w', tokenId: 't' };
 const orgToken = { kind: 'org', id: 'o1', prefix: 'abcdefgh', orgId: 'acme' } as const;
-const open = { kind: 'session', id: 's1', expiresAt: '2026-01-01T00:00:00Z' } as const;
+const open = { kind: 'session', id: 's1', expiresAt: '2026-01-01T00:00:00Z', adminKey: null as string | null } as const;
 
 const book = (
   live: Record<string, typeof owner> = { secret: owner },
@@ -26,6 +26,7 @@ const principals = (options: Partial<PrincipalParts> = {}) =>
   new Principals({
     tokens: book(),
     adminToken: undefined,
+    internalKey: 'k',
     mode: 'default',
     cors: new Cors('https://canvas.example'),
     canvasProxied: false,
@@ -66,7 +67,7 @@ describe('the principal of a request', () => {
 
   it('is the admin, an organisation or a workspace by its token', () => {
     const parts = { adminToken: 'root', tokens: book(undefined, { access }) };
-    expect(who(parts, bearer('root')).identity).toEqual({ kind: 'admin' });
+    expect(who(parts, bearer('root')).identity).toMatchObject({ kind: 'admin' });
     expect(who(parts, bearer('secret')).identity).toEqual({ kind: 'workspace', ...owner });
     expect(who(parts, bearer('org')).identity).toEqual({ kind: 'org', tokenId: 'o1', prefix: 'abcdefgh', orgId: 'acme' });
     expect(who(parts, bearer('cookie')).identity, 'the value of a cookie is no bearer').toEqual({ kind: 'unknown-token' });
@@ -139,7 +140,29 @@ describe('P4: in production', () => {
   it('the admin is nobody while tokens are not known', () => {
     const parts = { mode: 'production', adminToken: 'root' } as const;
     expect(who({ ...parts, tokens: book({}, { ready: false }) }, bearer('root')).identity).toEqual({ kind: 'unknown-token' });
-    expect(who(parts, bearer('root')).identity).toEqual({ kind: 'admin' });
+    expect(who(parts, bearer('root')).identity).toMatchObject({ kind: 'admin' });
+  });
+});
+
+describe('P6: a session that was opened with an admin token', () => {
+  const admin = (token: string) => who({ adminToken: token }, bearer(token)).identity;
+  const openedWith = (adminKey: string | null) => book(undefined, { access: { cookie: { ...open, adminKey } } });
+  const session = (adminToken: string | undefined, adminKey: string | null) =>
+    who({ adminToken, tokens: openedWith(adminKey) }, { cookie: 'molecule_session=cookie' });
+  const keyOf = (token: string): string => (admin(token) as { key: string }).key;
+
+  it('lasts while that token does, and not under another, or none', () => {
+    expect(session('root', keyOf('root')).session).toEqual({ kind: 'canvas', id: 's1' });
+    for (const adminToken of ['other', undefined])
+      expect(session(adminToken, keyOf('root'))).toMatchObject({ session: null, invalidSession: true });
+  });
+
+  it('of which it is not known which one, is over', () => expect(session('root', '').session).toBeNull());
+
+  it('tells of the token nothing that could be tried without the key of the services', () => {
+    expect(keyOf('root')).toMatch(/^[0-9a-f]{32}$/);
+    expect(tokenHash('root')).not.toContain(keyOf('root'));
+    expect(who({ adminToken: 'root', internalKey: 'other' }, bearer('root')).identity).not.toEqual(admin('root'));
   });
 });
 

@@ -9,13 +9,14 @@
  *   P4. In production nothing opens a door that anybody can write into a header, nor that no token is live yet (README, choice 12);
  *       and `ADMIN_TOKEN` is nobody's while tokens are not known, so that guesses that cannot be counted tell nothing.
  *   P5. Only a cookie that nobody here knows is asked about elsewhere, and only where a session may decide.
+ *   P6. A session that was opened with an admin token opens nothing once another has taken its place, or none.
  */
 import { Buffer } from 'node:buffer';
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type AccessEntry, type Identity, type Principal, SESSION_COOKIE, type Session } from '@molecule/contracts';
 import type { Mode } from '@molecule/service';
-import { tokenHash } from '@molecule/vault';
+import { fingerprint, tokenHash } from '@molecule/vault';
 import { cookieOf, withoutSession } from './cookies.ts';
 import type { Cors } from './cors.ts';
 import { isSameOrigin } from './same-origin.ts';
@@ -40,6 +41,8 @@ export interface SessionVerifier {
 export interface PrincipalParts {
   readonly tokens: TokenBook;
   readonly adminToken: string | undefined;
+  /** What services share: the admin token is told by a fingerprint under it. */
+  readonly internalKey: string;
   readonly mode: Mode;
   readonly cors: Pick<Cors, 'isCanvas'>;
   /** A canvas is proxied: its pages are of our origin (spec 1 §4.6). */
@@ -49,7 +52,6 @@ export interface PrincipalParts {
 
 const ANONYMOUS: Identity = { kind: 'anonymous' };
 const UNKNOWN_TOKEN: Identity = { kind: 'unknown-token' };
-const ADMIN: Identity = { kind: 'admin' };
 
 const SCHEME = 'Bearer ';
 
@@ -62,13 +64,15 @@ export function bearerOf(authorization: string | undefined): string | undefined 
 export class Principals {
   readonly #parts: PrincipalParts;
   readonly #adminDigest: Buffer | undefined;
+  readonly #admin: Extract<Identity, { kind: 'admin' }>;
   readonly #production: boolean;
   readonly devOpen: boolean;
 
   constructor(parts: PrincipalParts) {
-    const { adminToken, mode } = parts;
+    const { adminToken, internalKey, mode } = parts;
     this.#parts = parts;
     this.#adminDigest = adminToken === undefined ? undefined : Buffer.from(tokenHash(adminToken), 'hex');
+    this.#admin = { kind: 'admin', ...(adminToken !== undefined && { key: fingerprint(adminToken, internalKey) }) };
     this.#production = mode === 'production';
     this.devOpen = mode === 'development' && adminToken === undefined;
   }
@@ -95,7 +99,7 @@ export class Principals {
     const { tokens } = this.#parts;
     const hashed = tokenHash(bearer);
     if (this.#adminDigest !== undefined && timingSafeEqual(Buffer.from(hashed, 'hex'), this.#adminDigest))
-      return this.#production && !tokens.ready ? UNKNOWN_TOKEN : ADMIN; // P4
+      return this.#production && !tokens.ready ? UNKNOWN_TOKEN : this.#admin; // P4
     const owner = tokens.workspaceOfToken(hashed);
     if (owner !== undefined) return { kind: 'workspace', workspaceId: owner.workspaceId, tokenId: owner.tokenId };
     const access = tokens.accessOf(hashed);
@@ -121,7 +125,9 @@ export class Principals {
 
   #canvasSession(value: string): Session | null {
     const access = this.#parts.tokens.accessOf(tokenHash(value));
-    return access?.kind === 'session' ? { kind: 'canvas', id: access.id } : null;
+    if (access?.kind !== 'session') return null;
+    const { adminKey } = access;
+    return adminKey === null || adminKey === this.#admin.key ? { kind: 'canvas', id: access.id } : null; // P6
   }
 }
 

@@ -105,6 +105,7 @@ export async function createGateway(
   const principals = new Principals({
     tokens: directory,
     adminToken: config.ADMIN_TOKEN,
+    internalKey: config.MOLECULE_INTERNAL_KEY,
     mode,
     cors,
     canvasProxied: canvas !== null,

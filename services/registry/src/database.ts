@@ -89,6 +89,7 @@ export interface Tables {
     session_id: string;
     hash: string;
     opened_by: 'admin' | 'org';
+    admin_key: string | null;
     token_id: string | null;
     opened_at: Instant;
     expires_at: Instant;

@@ -10,7 +10,8 @@ const heard = <Schema extends z.ZodType>(schema: Schema) => ({ schema, audience:
 
 /** What a canvas session was opened with; it ends with that. */
 export const SessionOrigin = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('admin') }),
+  /** `key`: which admin token it was, see `Identity`. */
+  z.object({ kind: z.literal('admin'), key: z.string().optional() }),
   z.object({ kind: z.literal('org'), tokenId: TokenId }),
 ]);
 export type SessionOrigin = z.infer<typeof SessionOrigin>;

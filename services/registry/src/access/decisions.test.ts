@@ -122,6 +122,22 @@ describe('opening a session', () => {
       .then(opened(11));
     expect(openSession(session(11, { kind: 'admin' }, 60))(given(...many).state())).toHaveLength(MAX_SESSIONS + 1);
   });
+
+  it('K2: ends those that were opened with an admin token which this one has replaced, and no others', () => {
+    const [old, replacing] = [{ kind: 'admin', key: 'old' } as const, { kind: 'admin', key: 'new' } as const];
+    given(issued(1), opened(11, old), opened(12, org(1)), opened(13, replacing), opened(14, { kind: 'admin' }))
+      .when(openSession(session(15, replacing)))
+      .then(closed(11, 'token-revoked'), closed(14, 'token-revoked'), {
+        type: 'access.session-opened',
+        data: session(15, replacing),
+      });
+    given(issued(1), opened(11, old))
+      .when(openSession(session(15, org(1))))
+      .then({ type: 'access.session-opened', data: session(15, org(1)) });
+    given(opened(11, old))
+      .when(openSession(session(15, replacing, 60)))
+      .then(closed(11, 'expired'), { type: 'access.session-opened', data: session(15, replacing, 60) });
+  });
 });
 
 describe('closing a session', () => {

@@ -3,7 +3,8 @@
  *
  *   K1. What was done with an org token is done only while that token lives, on the very state that is decided on: whoever revokes
  *       it and whoever uses it cannot both be right.
- *   K2. A session ends with the token it was opened with, in one commit.
+ *   K2. A session ends with the token it was opened with, in one commit. That an admin token was replaced is known by gateways at
+ *       once (principal.ts, P6), and here when the next one opens a session.
  *   K3. There are never more than so many sessions open; those whose time is over make room first.
  */
 import { type AccessFact, Refusal, type SessionOrigin, type Timestamp, type TokenId } from '@molecule/contracts';
@@ -74,9 +75,11 @@ export const openSession =
   (state) => {
     if (session.by.kind === 'org') liveToken(state, session.by.tokenId);
     const over = overAt(state, session.openedAt);
-    if (state.sessions.length - over.length >= MAX_SESSIONS)
+    const replaced = openedBefore(state, session.by).filter((other) => !over.includes(other));
+    if (state.sessions.length - over.length - replaced.length >= MAX_SESSIONS)
       throw new Refusal('too-many', `maximum ${MAX_SESSIONS} open sessions`);
-    return [...over.map(closed('expired')), { type: 'access.session-opened', data: session }];
+    const ending = [...over.map(closed('expired')), ...replaced.map(closed('token-revoked'))];
+    return [...ending, { type: 'access.session-opened', data: session }];
   };
 
 /** `DELETE /session`. What is closed already stays so. */
@@ -92,6 +95,10 @@ export const closeExpired =
 
 const overAt = ({ sessions }: Access, now: Timestamp): readonly OpenSession[] =>
   sessions.filter(({ expiresAt }) => Date.parse(expiresAt) <= Date.parse(now));
+
+/** Those that were opened with an admin token that this one has replaced (K2). */
+const openedBefore = ({ sessions }: Access, by: SessionOrigin): readonly OpenSession[] =>
+  by.kind === 'admin' ? sessions.filter((session) => session.by.kind === 'admin' && session.by.key !== by.key) : [];
 
 const closed =
   (reason: Extract<AccessFact, { type: 'access.session-closed' }>['data']['reason']) =>

@@ -33,7 +33,8 @@ async function accessPage(
       select token_id as id, jsonb_build_object('kind', 'org', 'id', token_id, 'hash', hash, 'prefix', prefix, 'orgId', org_id) as entry
         from org_tokens where revoked_at is null and token_id > ${beyond}
       union all
-      select session_id, jsonb_build_object('kind', 'session', 'id', session_id, 'hash', hash, 'expiresAt', expires_at)
+      select session_id, jsonb_build_object('kind', 'session', 'id', session_id, 'hash', hash, 'expiresAt', expires_at,
+             'adminKey', case opened_by when 'admin' then coalesce(admin_key, '') end)
         from sessions where closed_at is null and session_id > ${beyond} and expires_at > ${now.toISOString()}
     ) every
      order by id limit ${PAGE}

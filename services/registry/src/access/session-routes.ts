@@ -42,7 +42,7 @@ export function sessionRoutes(parts: Parts) {
       doc({
         summary: 'Sign in: exchange the admin token or an org token for a session cookie',
         description:
-          'The session ends when it is closed, when its time is over, or when the org token it was opened with is revoked.',
+          'The session ends when it is closed, when its time is over, or when the token it was opened with is: an org token by being revoked, the admin token by being replaced.',
         source: 'addition',
         answers: { 200: { description: 'The cookie is set', body: Opened } },
         refusals: [
@@ -112,5 +112,6 @@ export function sessionRoutes(parts: Parts) {
 
 function originOf(c: Context<WithContext>): SessionOrigin {
   const { identity } = c.get('context').principal;
-  return identity.kind === 'org' ? { kind: 'org', tokenId: TokenId.parse(identity.tokenId) } : { kind: 'admin' };
+  if (identity.kind === 'org') return { kind: 'org', tokenId: TokenId.parse(identity.tokenId) };
+  return { kind: 'admin', ...(identity.kind === 'admin' && identity.key !== undefined && { key: identity.key }) };
 }

@@ -35,6 +35,31 @@ describe('POST /session', () => {
     await directory.stop();
   });
 
+  it('says of a session which admin token it was opened with, told and read; a session of the next one ends it', async ({
+    registry,
+    bus,
+    log,
+    signal,
+  }) => {
+    const hearing = await aDirectory(bus, log, signal);
+    const old = await signIn(registry, { as: { kind: 'admin', key: 'old' } });
+    const unnamed = await signIn(registry, { as: ADMIN });
+    const adminKeys = (directory: typeof hearing) =>
+      [old, unnamed].map(({ cookie }) => {
+        const entry = directory.accessOf(sha256(cookie));
+        return entry?.kind === 'session' ? entry.adminKey : undefined;
+      });
+    // The second was opened with what is not the first's token any more.
+    expect(adminKeys(hearing)).toEqual([undefined, '']);
+    const next = await signIn(registry, { as: { kind: 'admin', key: 'new' } });
+    const reading = await aDirectory(bus, log, signal);
+    for (const directory of [hearing, reading]) {
+      expect(adminKeys(directory)).toEqual([undefined, undefined]);
+      expect(directory.accessOf(sha256(next.cookie))).toMatchObject({ kind: 'session', adminKey: 'new' });
+    }
+    await Promise.all([hearing.stop(), reading.stop()]);
+  });
+
   it('is for TLS alone, but on this machine', async ({ registry }) => {
     const { header } = await signIn(registry, { headers: { host: 'molecule.example' } });
     expect(header).toMatch(/; Secure$/);

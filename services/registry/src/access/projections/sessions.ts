@@ -17,6 +17,7 @@ export const sessions: Projection<Tables, AccessFact> = {
             session_id: sessionId,
             hash,
             opened_by: by.kind,
+            admin_key: by.kind === 'admin' ? (by.key ?? null) : null,
             token_id: by.kind === 'org' ? by.tokenId : null,
             opened_at: openedAt,
             expires_at: expiresAt,
