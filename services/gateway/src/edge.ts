@@ -7,6 +7,8 @@
  *   E2. Every request that reaches an owner carries a context made here; no `x-molecule-*` header of a client gets past.
  *   E3. It never throws, and one request never disturbs another.
  *   E4. Whom a wrong guess too many has locked out gets no further with any credential but a live workspace token.
+ *   E5. The path that is judged here is the one that the owner will read: what a URL would make shorter is made so before anything
+ *       is decided by it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BeatMark, Principal, RequestContext, ServiceName } from '@molecule/contracts';
@@ -164,7 +166,10 @@ const contextFor = (
   { newId, mark }: Pick<EdgeParts, 'newId' | 'mark'>,
 ): RequestContext => ({ principal, peer: peerOf(request), requestId: newId(), beats: mark() });
 
-/** The path without its query. A target in absolute form, as to a proxy, is made one of ours. */
+/** What a URL reads as another path than it says: segments of dots, encoded ones too, the other slash, and a fragment. */
+const READ_OTHERWISE = /[\\#]|\/(?:\.|%2e)/i;
+
+/** The path without its query (E5). A target in absolute form, as to a proxy, is made one of ours. */
 export function pathOf(request: IncomingMessage): string {
   const url = request.url ?? '/';
   if (!url.startsWith('/') && URL.canParse(url)) {
@@ -173,7 +178,11 @@ export function pathOf(request: IncomingMessage): string {
     return pathname;
   }
   const query = url.indexOf('?');
-  return query === -1 ? url : url.slice(0, query);
+  const path = query === -1 ? url : url.slice(0, query);
+  if (!READ_OTHERWISE.test(path)) return path;
+  const { pathname } = new URL(`http://edge${path}`);
+  request.url = query === -1 ? pathname : `${pathname}${url.slice(query)}`;
+  return pathname;
 }
 
 /** Spec 1 §0 and §4.11: a slash too many is a detour, everything else is the canvas's, or not here. */

@@ -88,6 +88,8 @@ describe('new org tokens', () => {
       headers: { 'retry-after': '3600', 'x-frame-options': 'DENY' },
     });
     expect(limitsOf(refused)).toEqual(['10', '0', '3600']);
+    for (const detour of ['/org/tokens/../tokens', '/org/tokens/%2e%2e/tokens', '/org/tokens#'])
+      expect((await call(gateway, detour, { method: 'POST', headers: bearer('root') })).status, detour).toBe(429);
     expect((await call(gateway, '/org/tokens', { headers: bearer('root') })).text).toBe('minted');
     clock.advance(3_600_000);
     expect((await mint(gateway)).status).toBe(200);
