@@ -43,6 +43,23 @@ describe('a workspace that is silent', () => {
     });
   });
 
+  it('is reported with all others that are, as soon as that can be stored', async ({ world }) => {
+    const ids = [];
+    for (let n = 0; n < 3; n++) ids.push(await world.around.registry.create({ at: AT }));
+    const sweeper = await world.sweeper();
+    await world.looked('liveness-monitor', sweeper);
+    const refusals = async () => (await world.around.rows<{ count: string }>('select last_value as count from refused'))[0];
+    await world.around.rows('create sequence refused minvalue 0 start 0');
+    await world.around.rows(`create function refuse() returns trigger language plpgsql as $$
+      begin perform nextval('sweeper.refused'); raise exception 'not now'; end $$`);
+    await world.around.rows('create trigger refuse before insert on events for each row execute function refuse()');
+    world.around.clock.advance(2 * LEASE_MS);
+    await waitFor(async () => Number((await refusals())?.count) > 0, { what: 'a report that is not stored' });
+    await world.around.rows('drop trigger refuse on events');
+    const told = await world.around.toldTimes('liveness.lost', 3);
+    expect(told.map(({ data }) => data.workspaceId).toSorted()).toEqual(ids.toSorted());
+  });
+
   it('is not silent as long as it beats', async ({ world }) => {
     const [beating, silent] = [await world.around.registry.create({ at: AT }), await world.around.registry.create({ at: AT })];
     const sweeper = await world.sweeper();
