@@ -193,9 +193,9 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     },
   );
 
-  chassis.hear(['workspace.removed', 'workspace.purged'], async (facts) => {
+  chassis.hear(['workspace.removed', 'workspace.purged'], async (facts, leading) => {
     for (const { type, workspaceId } of facts)
-      await (type === 'workspace.purged' ? deleteAllOf(ledger.db, workspaceId, scope.signal) : mailbox.dropAll(workspaceId));
+      await (type === 'workspace.purged' ? deleteAllOf(ledger.db, workspaceId, leading) : mailbox.dropAll(workspaceId));
   });
   followReasonsToDrain({ beats, directory, waiting, drains, touch });
   const seed = () => seedWaiting({ ledger, directory, waiting, drains, mailbox });

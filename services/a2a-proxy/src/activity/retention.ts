@@ -22,7 +22,10 @@ export async function deleteOld(
   if (rows + bodies > 0) log.info({ rows, bodies, days }, 'deleted what is old');
 }
 
-/** A purged workspace leaves nothing behind here but its mailbox's history, which is what the log says (spec 1 §1.7 step 7). */
+/**
+ * A purged workspace leaves nothing behind here but its mailbox's history, which is what the log says (spec 1 §1.7 step 7).
+ * Resolves when all is gone; rejects when told to stop before, so that whoever told of the purge tells it again.
+ */
 export async function deleteAllOf(db: Kysely<Tables>, workspaceId: string, signal: AbortSignal): Promise<void> {
   await inPortions(signal, () =>
     sql`delete from activity where ctid = any(array(
@@ -32,6 +35,7 @@ export async function deleteAllOf(db: Kysely<Tables>, workspaceId: string, signa
     sql`delete from messages where ctid = any(array(
       select ctid from messages where not active and workspace_id = ${workspaceId} limit ${ROWS_AT_ONCE}))`.execute(db),
   );
+  signal.throwIfAborted();
   await db.deleteFrom('a2a_outbound').where('workspace_id', '=', workspaceId).execute();
 }
 
