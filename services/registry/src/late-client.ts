@@ -14,12 +14,16 @@ export class LateClient {
   }
 
   get(): Promise<ServiceClient> {
-    this.#client ??= this.#open();
+    this.#client ??= this.#open().catch((error: unknown) => {
+      this.#client = undefined; // who asks next may find it up
+      throw error;
+    });
     return this.#client;
   }
 
   async close(): Promise<void> {
-    await (await this.#client)?.close();
+    const client = await this.#client?.catch(() => undefined);
+    await client?.close();
   }
 
   async #open(): Promise<ServiceClient> {

@@ -11,6 +11,7 @@ import { type Tx, takeOnce } from '@molecule/event-store';
 import type { Tables } from '../database.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
+import { hasBackend } from './backend.ts';
 import { type Decision, locate } from './decisions.ts';
 import { keepForeignEvents } from './projections/structure-events.ts';
 import { restartAfterOffline } from './starts.ts';
@@ -86,9 +87,15 @@ export const react =
   (parts: ReactionParts) =>
   async (facts: readonly AnyRecordedFact[]): Promise<void> => {
     const { store, fleet, clock, log } = parts;
+    // Once for the batch: a whole fleet may be lost at once, and a provisioner that does not answer must not hold up each of them.
+    let asked: Promise<boolean> | undefined;
+    const askBackend = () => {
+      asked ??= hasBackend(parts);
+      return asked;
+    };
     for (const fact of facts) {
       if (fact.type === 'workspace.status') {
-        await restartAfterOffline(parts, WorkspaceId.parse(fact.workspaceId), fact);
+        await restartAfterOffline(parts, WorkspaceId.parse(fact.workspaceId), fact, askBackend);
         continue;
       }
       const types = await store.transaction(async (tx, committing) => {

@@ -88,11 +88,16 @@ const LOST: ReadonlySet<StatusReason> = new Set(['liveness-lost', 'container-exi
 
 type StatusFact = Extract<AnyRecordedFact, { type: 'workspace.status' }>;
 
-/** A2. */
-export async function restartAfterOffline(parts: StartParts, id: WorkspaceId, fact: StatusFact): Promise<void> {
+/** A2. `askBackend`: whether anything could start a container. */
+export async function restartAfterOffline(
+  parts: StartParts,
+  id: WorkspaceId,
+  fact: StatusFact,
+  askBackend: () => Promise<boolean>,
+): Promise<void> {
   const { store, contexts, log } = parts;
   if (fact.data.to !== 'offline' || !LOST.has(fact.data.reason)) return;
-  const backend = await hasBackend(parts);
+  const backend = await askBackend();
   const snapshot = await contexts.snapshot(id);
   const restarted = await store.transaction(async (tx, committing) => {
     const { state, version } = await tx.load(workspace, id);
