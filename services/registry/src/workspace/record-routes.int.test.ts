@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { ask } from '@molecule/bus';
 import { ask as asks } from '@molecule/contracts';
-import { it as withServers } from '@molecule/testkit';
+import { waitFor, it as withServers } from '@molecule/testkit';
+import pg from 'pg';
 import { describe, expect } from 'vitest';
 import { NOBODY, type Registry, rowsOf, withRegistry } from '../fixtures.ts';
 
@@ -120,5 +121,23 @@ describe('the agent of a workspace', () => {
     const holder = rows[0]?.['workspace_id'];
     expect((await agentOf(registry, holder).remove()).body.agent_id).toBe(body.agent_id);
     expect((await agentOf(registry, holder === left ? right : left).remove()).status).toBe(404);
+  });
+
+  it('is moved neither during a pause nor a removal of a subtree, which write to many in an order of their own', async ({
+    registry,
+    postgresUrl,
+  }) => {
+    const [id, target] = [await registry.create(), await registry.create()];
+    await agentOf(registry, id).assign('m');
+    const holder = new pg.Client({ connectionString: postgresUrl });
+    await using open = new AsyncDisposableStack();
+    open.defer(() => holder.end());
+    await holder.connect();
+    await holder.query("begin; select pg_advisory_xact_lock(hashtextextended('registry.tree', 0))");
+    const moving = agentOf(registry, id).move(target);
+    const waiting = "select from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and not granted";
+    await waitFor(async () => (await rowsOf(postgresUrl, waiting)).length > 0, { what: 'the move to wait' });
+    await holder.query('commit');
+    expect((await moving).status).toBe(200);
   });
 });

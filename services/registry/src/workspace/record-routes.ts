@@ -10,6 +10,7 @@ import { activeAgent, assignAgent, movedIn, movedOut, movingAgent, removeAgent, 
 import { workspace } from './aggregate.ts';
 import type { Decision } from './decisions.ts';
 import { AssignedAgent, MovedAgent, RemovedAgent, ReplacedAgent } from './shapes.ts';
+import { shareTree } from './tree.ts';
 import type { ActiveAgent, Workspace } from './workspace.ts';
 
 /** A model's name travels in facts and events (D10). */
@@ -32,6 +33,7 @@ export function recordRoutes({ store, newId }: Pick<Parts, 'store' | 'newId'>) {
 
   const move = (from: string, to: string, meta: CommandMeta): Promise<ActiveAgent> =>
     store.transaction(async (tx, committing) => {
+      await shareTree(tx);
       const load = async (id: string) => (isWorkspaceId(id) ? tx.load(workspace, WorkspaceId.parse(id)) : NO_WORKSPACE);
       const [source, target] = [await load(from), await load(to)];
       const agent = movingAgent(source.state, target.state);
@@ -40,7 +42,8 @@ export function recordRoutes({ store, newId }: Pick<Parts, 'store' | 'newId'>) {
         { id: sourceId, fact: movedOut(agent, targetId), version: source.version },
         { id: targetId, fact: movedIn(agent, sourceId), version: target.version },
       ];
-      // In one order, whichever way agents go: moves to and fro wait for each other, not in a circle.
+      // In one order, whichever way agents go: moves to and fro wait for each other, not in a circle; nor do they with pauses and
+      // removals of a subtree, which have an order of their own and the tree for themselves.
       for (const { id, fact, version } of sides.toSorted((a, b) => (a.id < b.id ? -1 : 1)))
         committing(await tx.append(workspace, id, [fact], version, meta));
       return agent;

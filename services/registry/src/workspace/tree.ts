@@ -7,18 +7,21 @@ import type { Tables } from '../database.ts';
 type Db = Kysely<Tables>;
 
 /**
- * Who changes the tree holds it until its transaction ends: many may add to it at once, and nobody while one takes a subtree along.
- * So nothing comes to lie below what is just being removed or paused; and as no rows need to be locked for that, everybody writes a
- * stream before its row, and no two ever wait for each other.
+ * Who changes the tree, or writes to more than one workspace, holds it until its transaction ends: many may at once, and nobody while
+ * one takes a subtree along. So nothing comes to lie below what is just being removed or paused; and as no rows need to be locked for
+ * that, everybody writes a stream before its row, and no two ever wait for each other.
  */
 const TREE = "hashtextextended('registry.tree', 0)";
 
 /** For those that take along what lies below: one at a time. */
 export const holdTree = (tx: Tx<Tables>) => tx.query(`select pg_advisory_xact_lock(${TREE})`);
 
+/** For those that write to workspaces of their own choice, in the order of ids: none of them is taken along meanwhile. */
+export const shareTree = (tx: Tx<Tables>) => tx.query(`select pg_advisory_xact_lock_shared(${TREE})`);
+
 /** For those that put something below a parent. Answers whether there is such a parent that is not removed; it stays so. */
 export async function holdParent(tx: Tx<Tables>, parentId: WorkspaceId): Promise<boolean> {
-  await tx.query(`select pg_advisory_xact_lock_shared(${TREE})`);
+  await shareTree(tx);
   const { rowCount } = await tx.query("select from workspaces where workspace_id = $1 and status <> 'removed'", [parentId]);
   return rowCount !== 0;
 }
