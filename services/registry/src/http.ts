@@ -65,11 +65,15 @@ export function strangerRefusal({ identity, session, invalidSession, tokensKnown
   return identity.kind === 'workspace' || identity.kind === 'org' || session !== null ? null : problem.missingWorkspaceToken();
 }
 
+/** The `:id` of the routes that do not check it (§0): what is no id names nothing, which each of them says in its own words. */
+export const namedWorkspace = (c: Context<WithContext>): WorkspaceId | null =>
+  WorkspaceId.safeParse(c.req.param('id')).data ?? null;
+
 /** The `:id` of the routes that check it (§0). Throws their 400. */
 export function workspaceIdOf(c: Context<WithContext>): WorkspaceId {
-  const id = WorkspaceId.safeParse(c.req.param('id'));
-  if (!id.success) throw problem.invalidWorkspaceId();
-  return id.data;
+  const id = namedWorkspace(c);
+  if (id === null) throw problem.invalidWorkspaceId();
+  return id;
 }
 
 /** Does `work`; what goes wrong in it, but a refusal or a store that is away, is logged and answered with the route's own 500 text. */

@@ -1,9 +1,9 @@
 /** What belongs to a workspace beside itself: config, budget, state for polling, and where the canvas looks (spec 1 §1.6, §1.10, §1.11). */
-import { isWorkspaceId, Refusal, WorkspaceId } from '@molecule/contracts';
+import { Refusal } from '@molecule/contracts';
 import { auth, type BodyProblem, body, defineAuth, doc, json, problem, type WithContext } from '@molecule/http';
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, orFail } from '../http.ts';
+import { commandOf, namedWorkspace, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { bootstrapFailure } from './bootstrap-failure.ts';
 import { BudgetBody, invalidBudget, limitBudget } from './budget.ts';
@@ -23,9 +23,6 @@ const invalidConfig = ({ kind }: BodyProblem): Refusal =>
     ? new Refusal('too-large', 'body too large or unreadable')
     : new Refusal('invalid', 'invalid JSON');
 
-/** The id of the path; text that is none finds nothing, which each route says in its own words. */
-const idOf = (text: string): WorkspaceId | null => (isWorkspaceId(text) ? WorkspaceId.parse(text) : null);
-
 export function dataRoutes(parts: Parts) {
   const { ledger, store, fleet, barrier, newId, log } = parts;
 
@@ -41,7 +38,7 @@ export function dataRoutes(parts: Parts) {
       auth.workspace,
       async (c) => {
         const data = await orFail(c, 'query failed', async () => {
-          const id = idOf(c.req.param('id'));
+          const id = namedWorkspace(c);
           if (id === null) throw new Refusal('failed', 'query failed');
           return readConfig(ledger.db, id);
         });
@@ -65,7 +62,7 @@ export function dataRoutes(parts: Parts) {
       auth.workspace,
       body(z.unknown(), invalidConfig, { maxBytes: MAX_CONFIG_BYTES }),
       async (c) => {
-        const id = idOf(c.req.param('id'));
+        const id = namedWorkspace(c);
         const merged = await orFail(
           c,
           'failed to update config',
@@ -114,7 +111,7 @@ export function dataRoutes(parts: Parts) {
       auth.admin,
       body(BudgetBody, invalidBudget),
       async (c) => {
-        const id = idOf(c.req.param('id'));
+        const id = namedWorkspace(c);
         if (id === null) throw problem.workspaceNotFound();
         const { budget_limit: limit } = c.req.valid('json');
         const { version } = await orFail(c, 'update failed', () => store.change(id, commandOf(c, newId), limitBudget(limit)));
@@ -166,7 +163,7 @@ export function dataRoutes(parts: Parts) {
       auth.admin,
       body(BootstrapReport, problem.invalidRequestBody),
       async (c) => {
-        const id = idOf(c.req.param('id'));
+        const id = namedWorkspace(c);
         if (id === null) return json(c, { ok: true, no_change: true });
         const { error, log_tail: logTail } = c.req.valid('json');
         const evidence = bootstrapFailure({ error: error ?? '', logTail: logTail ?? '' });

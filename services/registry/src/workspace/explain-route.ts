@@ -7,12 +7,12 @@ import {
   type RecordedWorkspaceFact,
   remoteStaleAfterSeconds,
   type StatusReason,
-  WorkspaceId,
+  type WorkspaceId,
 } from '@molecule/contracts';
 import { replay } from '@molecule/event-store';
 import { auth, doc, json, problem, type WithContext } from '@molecule/http';
 import { Hono } from 'hono';
-import { orFail } from '../http.ts';
+import { namedWorkspace, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
 import { hasBackend } from './backend.ts';
@@ -37,9 +37,9 @@ const explainDoc = doc({
 
 export const explainRoutes = (parts: Parts) =>
   new Hono<WithContext>().get('/workspaces/:id/explain', explainDoc, auth.workspace, async (c) => {
-    const id = WorkspaceId.safeParse(c.req.param('id'));
-    const explanation = id.success && (await orFail(c, 'lookup failed', () => explanationOf(parts, id.data)));
-    if (!explanation) throw problem.workspaceNotFound();
+    const id = namedWorkspace(c);
+    const explanation = id === null ? null : await orFail(c, 'lookup failed', () => explanationOf(parts, id));
+    if (explanation === null) throw problem.workspaceNotFound();
     return json(c, explanation);
   });
 

@@ -1,9 +1,9 @@
 /** Starts, stops and puts to sleep (spec 1 §1.8). Each is carried through whether or not the client waits for it. */
-import { Refusal, WorkspaceId } from '@molecule/contracts';
+import { Refusal, type WorkspaceId } from '@molecule/contracts';
 import { auth, BodyError, doc, json, parseBody, type RouteDoc, readBody, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, orFail } from '../http.ts';
+import { commandOf, namedWorkspace, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { putToSleep } from './hibernation.ts';
 import { restartWorkspace } from './starts.ts';
@@ -130,9 +130,9 @@ export function lifecycleRoutes(parts: Parts) {
 
 /** What is no id names nothing (§0). */
 function idOf(c: Context<WithContext>, otherwise: string): WorkspaceId {
-  const id = WorkspaceId.safeParse(c.req.param('id')?.toLowerCase());
-  if (!id.success) throw new Refusal('not-found', otherwise);
-  return id.data;
+  const id = namedWorkspace(c);
+  if (id === null) throw new Refusal('not-found', otherwise);
+  return id;
 }
 
 /** What cannot be read or understood counts as nothing wished for (§1.8). */

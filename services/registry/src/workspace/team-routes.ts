@@ -1,9 +1,9 @@
 /** Teams (spec 1 §1.9): a workspace is expanded into its children, and collapsed again. */
-import { Refusal, WorkspaceId } from '@molecule/contracts';
+import { Refusal } from '@molecule/contracts';
 import { auth, doc, json, problem, type WithContext } from '@molecule/http';
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, orFail } from '../http.ts';
+import { commandOf, namedWorkspace, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { findWorkspace } from './queries.ts';
 import { removeBelow } from './removal.ts';
@@ -53,9 +53,9 @@ export function teamRoutes(parts: Parts) {
 
     .post('/workspaces/:id/collapse', teamDocs.collapse, auth.workspace, async (c) => {
       const failure = 'failed to query children';
-      const id = WorkspaceId.safeParse(c.req.param('id'));
-      if (!id.success) throw new Refusal('failed', failure);
-      const removed = await orFail(c, failure, () => removeBelow(parts, id.data, commandOf(c, newId).commandId));
+      const id = namedWorkspace(c);
+      if (id === null) throw new Refusal('failed', failure);
+      const removed = await orFail(c, failure, () => removeBelow(parts, id, commandOf(c, newId).commandId));
       return json(c, { status: 'collapsed', removed });
     });
 }

@@ -3,12 +3,12 @@
  * `ADMIN_TOKEN` only adds to that. Closed in every spelling of production, unless switched on.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { Refusal, WorkspaceId } from '@molecule/contracts';
+import { Refusal } from '@molecule/contracts';
 import { defineAuth, doc, json, problem, type WithContext } from '@molecule/http';
 import { modeOf } from '@molecule/service';
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, orFail } from '../http.ts';
+import { commandOf, namedWorkspace, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { issueToken } from './decisions.ts';
 
@@ -42,14 +42,14 @@ export function testTokenRoutes({ store, barrier, mint, newId, settings }: Parts
     }),
     testToken,
     async (c) => {
-      const id = WorkspaceId.safeParse(c.req.param('id'));
-      if (!id.success) throw problem.workspaceNotFound();
+      const id = namedWorkspace(c);
+      if (id === null) throw problem.workspaceNotFound();
       const { plaintext, token } = mint();
       const { version } = await orFail(c, 'token issue failed', () =>
-        store.change(id.data, commandOf(c, newId), issueToken(token, 'test')),
+        store.change(id, commandOf(c, newId), issueToken(token, 'test')),
       );
-      await barrier.passed(id.data, version);
-      return json(c, { auth_token: plaintext, workspace_id: id.data });
+      await barrier.passed(id, version);
+      return json(c, { auth_token: plaintext, workspace_id: id });
     },
   );
 }

@@ -1,9 +1,9 @@
 /** A workspace's own tokens (spec 1 §4.7): whoever may act as it lists them, adds to them and takes them back. */
-import { isWorkspaceId, Refusal, WorkspaceId } from '@molecule/contracts';
+import { Refusal } from '@molecule/contracts';
 import { auth, doc, json, problem, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, orFail } from '../http.ts';
+import { commandOf, namedWorkspace, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { issueTokenWithinLimit, MAX_LIVE_TOKENS, revokeToken } from './decisions.ts';
 import { ListedToken, listTokens } from './projections/tokens.ts';
@@ -30,9 +30,9 @@ export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
       }),
       auth.workspace,
       async (c) => {
-        const id = c.req.param('id');
-        if (!isWorkspaceId(id)) throw new Refusal('failed', 'failed to list tokens');
-        const tokens = await orFail(c, 'failed to list tokens', () => listTokens(ledger.db, id.toLowerCase(), pageOf(c)));
+        const id = namedWorkspace(c);
+        if (id === null) throw new Refusal('failed', 'failed to list tokens');
+        const tokens = await orFail(c, 'failed to list tokens', () => listTokens(ledger.db, id, pageOf(c)));
         return json(c, { tokens, count: tokens.length });
       },
     )
@@ -57,15 +57,15 @@ export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
       }),
       auth.workspace,
       async (c) => {
-        const id = WorkspaceId.safeParse(c.req.param('id'));
-        if (!id.success) throw problem.workspaceNotFound();
+        const id = namedWorkspace(c);
+        if (id === null) throw problem.workspaceNotFound();
         const { plaintext, token } = mint();
         const { version } = await orFail(c, 'failed to create token', () =>
-          store.change(id.data, commandOf(c, newId), issueTokenWithinLimit(token)),
+          store.change(id, commandOf(c, newId), issueTokenWithinLimit(token)),
         );
-        await barrier.passed(id.data, version);
+        await barrier.passed(id, version);
         const message = 'Save this token now — it cannot be retrieved again.';
-        return json(c, { auth_token: plaintext, workspace_id: id.data, message }, 201);
+        return json(c, { auth_token: plaintext, workspace_id: id, message }, 201);
       },
     )
 
@@ -83,13 +83,13 @@ export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
       }),
       auth.workspace,
       async (c) => {
-        const id = WorkspaceId.safeParse(c.req.param('id'));
-        if (!id.success) throw new Refusal('not-found', NOT_FOUND);
+        const id = namedWorkspace(c);
+        if (id === null) throw new Refusal('not-found', NOT_FOUND);
         const tokenId = c.req.param('tokenId').toLowerCase();
         const { version } = await orFail(c, 'failed to revoke token', () =>
-          store.change(id.data, commandOf(c, newId), revokeToken(tokenId)),
+          store.change(id, commandOf(c, newId), revokeToken(tokenId)),
         );
-        await barrier.passed(id.data, version);
+        await barrier.passed(id, version);
         return json(c, { status: 'revoked' });
       },
     );
