@@ -16,7 +16,8 @@ import { type Member, Team } from './harness/team.ts';
 
 const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20);
 const SEED = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
-const PREY = 6;
+const PREY = 12;
+const DOOMED = 4;
 const AT_ONCE = 12;
 
 let cluster: Cluster;
@@ -60,6 +61,18 @@ async function fuzz<Item>(
   if (report.failed) throw new Error(`FUZZ_SEED=${SEED}\n${fc.defaultReportMessage(report)}`, { cause: report.errorInstance });
 }
 
+/** More than the system's own buffers take at once: who is refused while sending it may be cut off before reading why. */
+const LARGE = 64 * 1024;
+
+/** `null`: cut off in the middle of what would not have been read anyway. Rejects when there is no answer. */
+async function ask(call: Knock): Promise<Reply | null> {
+  return await knock(cluster.url(), { ...call, untilHead: /event-stream/ }).catch((error: NodeJS.ErrnoException) => {
+    const cutOff = error.code === 'EPIPE' || error.code === 'ECONNRESET';
+    if (cutOff && Buffer.byteLength(call.body ?? '') > LARGE) return null;
+    throw new Error(`${call.method} ${call.path}: ${error.message}`, { cause: error });
+  });
+}
+
 /** Refusals of the specification that are a 500: what was asked for could not be done, said in a few words. */
 const DOCUMENTED_500 = /^(failed to [\w .:-]+|[a-z ]+ failed|workspace marked removed, but \d+ stop call\(s\) failed — .*)$/;
 /** What comes from inside: stacks, files, SQL, names of classes. */
@@ -85,19 +98,17 @@ function complaint({ method }: Knock, { status, type, text }: Reply): string | n
 describe(`anything at all (FUZZ_SEED=${SEED})`, () => {
   it('on every route gets a documented answer', { timeout: (SECONDS + 60) * 1_000 }, async () => {
     const pids = cluster.servicePids();
-    const targets = {
-      ids: prey.map(({ id }) => id),
-      tokens: [...prey, bystander].map(({ agent }) => agent.link?.token as string),
-    };
-    await fuzz(SECONDS, requests(targets), async (batch) => {
-      const [good, ...replies] = await Promise.all([
-        client.send(bystander.id, 'good'),
-        ...batch.map((call) => knock(cluster.url(), { ...call, untilHead: /event-stream/ })),
-      ]);
+    const [doomed, targets] = [prey.slice(0, DOOMED), prey.slice(DOOMED)];
+    const calls = requests(
+      targets.map(({ id, agent }) => ({ id, token: agent.link?.token as string })),
+      doomed.map(({ id }) => id),
+    );
+    await fuzz(SECONDS, calls, async (batch) => {
+      const [good, ...replies] = await Promise.all([client.send(bystander.id, 'good'), ...batch.map(ask)]);
       const wrong = replies.flatMap((reply, index) => {
         const call = batch[index] as Knock;
-        const found = complaint(call, reply);
-        return found === null ? [] : [{ found, call, status: reply.status, text: reply.text.slice(0, 500) }];
+        const found = reply === null ? null : complaint(call, reply);
+        return found === null ? [] : [{ found, call, status: reply?.status, text: reply?.text.slice(0, 500) }];
       });
       expect(wrong).toEqual([]);
       expect(good.status).toBe(200);

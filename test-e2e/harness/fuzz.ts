@@ -8,11 +8,38 @@ import type { Knock } from './knock.ts';
 
 const REFERENCE = fileURLToPath(new URL('../../docs/reference/openapi.json', import.meta.url));
 
-/** Every route that says what it is, as `GET /workspaces/{id}`. */
-export function documentedRoutes(): [method: string, path: string][] {
-  const { paths } = JSON.parse(readFileSync(REFERENCE, 'utf8')) as { paths: Readonly<Record<string, object>> };
+type Schema = Readonly<{
+  $ref?: string;
+  type?: string | readonly string[];
+  format?: string;
+  enum?: readonly unknown[];
+  anyOf?: readonly Schema[];
+  properties?: Readonly<Record<string, Schema>>;
+  required?: readonly string[];
+  items?: Schema;
+}>;
+
+interface Route {
+  readonly method: string;
+  /** As `/workspaces/{id}`. */
+  readonly path: string;
+  /** What its body should be, if it reads one. */
+  readonly body: Schema | undefined;
+}
+
+interface Operation {
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
+}
+
+/** Every route that says what it is. */
+function documentedRoutes(): Route[] {
+  const { paths } = JSON.parse(readFileSync(REFERENCE, 'utf8')) as { paths: Readonly<Record<string, Record<string, Operation>>> };
   return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method): [string, string] => [method.toUpperCase(), path]),
+    Object.entries(methods).map(([method, { requestBody }]) => ({
+      method: method.toUpperCase(),
+      path,
+      body: requestBody?.content['application/json']?.schema,
+    })),
   );
 }
 
@@ -179,13 +206,45 @@ const value = (known: fc.Arbitrary<string>): fc.Arbitrary<unknown> =>
     ),
   })).value;
 
+/** What a schema asks for, as far as its shape goes; each part of it may be something else now and then. */
+function shaped(schema: Schema, known: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
+  const { $ref, type, format, enum: allowed, anyOf, properties, required = [], items } = schema;
+  const likely = (): fc.Arbitrary<unknown> => {
+    if (allowed) return fc.constantFrom(...allowed);
+    if (anyOf) return fc.oneof(...anyOf.map((one) => shaped(one, known)));
+    if (Array.isArray(type)) return fc.oneof(...type.map((one: string) => shaped({ ...schema, type: one }, known)));
+    switch ($ref === undefined ? type : undefined) {
+      case 'string':
+        return format === 'uuid' ? known : fc.oneof(text, known, fc.constantFrom('atlas', 'message/send', '*/5 * * * *'));
+      case 'integer':
+      case 'number':
+        return fc.oneof(fc.nat(5), fc.integer(), fc.constantFrom(...ODD_NUMBERS));
+      case 'boolean':
+        return fc.boolean();
+      case 'null':
+        return fc.constant(null);
+      case 'array':
+        return fc.array(shaped(items ?? {}, known), { maxLength: 3 });
+      case 'object': {
+        if (properties === undefined) return fc.dictionary(text, value(known), { maxKeys: 3 });
+        const members = Object.entries(properties).map(([name, member]) => [name, shaped(member, known)] as const);
+        return fc.record(Object.fromEntries(members), { requiredKeys: [...required] });
+      }
+      default:
+        return value(known);
+    }
+  };
+  return fc.oneof({ weight: 14, arbitrary: likely() }, { weight: 1, arbitrary: value(known) });
+}
+
 const json = (item: unknown): string => JSON.stringify(item) ?? 'undefined';
 
-function bodies(known: fc.Arbitrary<string>): fc.Arbitrary<string | Buffer | undefined> {
+function bodies(schema: Schema | undefined, known: fc.Arbitrary<string>): fc.Arbitrary<string | Buffer | undefined> {
   const members = fc.dictionary(fc.constantFrom(...MEMBERS), value(known), { minKeys: 1, maxKeys: 10 });
   return fc.oneof(
     { weight: 1, arbitrary: fc.constant(undefined) },
-    { weight: 6, arbitrary: members.map(json) },
+    { weight: schema === undefined ? 0 : 8, arbitrary: shaped(schema ?? {}, known).map(json) },
+    { weight: 2, arbitrary: members.map(json) },
     { weight: 1, arbitrary: value(known).map(json) },
     { weight: 1, arbitrary: fc.constantFrom(...Object.values(NO_OBJECT), ...Object.values(EMPTY_OBJECTS), deep(150)) },
     // Cut, doubled, or with a byte from elsewhere: JSON that nearly is.
@@ -210,7 +269,7 @@ const headers = (known: fc.Arbitrary<string>, bearers: fc.Arbitrary<string>): fc
   fc.record(
     {
       authorization: fc.oneof(
-        bearers,
+        { weight: 6, arbitrary: bearers },
         headerText,
         headerText.map((any) => `Bearer ${any}`),
       ),
@@ -238,59 +297,75 @@ const headers = (known: fc.Arbitrary<string>, bearers: fc.Arbitrary<string>): fc
     { requiredKeys: [] },
   );
 
-export interface Targets {
-  /** Ids of workspaces that anything may happen to. */
-  readonly ids: readonly string[];
-  readonly tokens: readonly string[];
+/** A workspace that anything may happen to. */
+export interface Prey {
+  readonly id: string;
+  readonly token: string;
 }
 
-/** A request to a route that is there, to one that nearly is, or to none. */
-export function requests({ ids, tokens }: Targets): fc.Arbitrary<Knock> {
-  const known = fc.oneof(fc.constantFrom(...ids), fc.uuid(), fc.constantFrom(...ids.map((id) => id.toUpperCase())));
-  const segment = fc.oneof(
-    { weight: 4, arbitrary: known },
-    { weight: 1, arbitrary: fc.constantFrom(...ODD_IDS) },
-    { weight: 1, arbitrary: text.map((any) => encodeURIComponent(any.toWellFormed())) },
-  );
-  const filled = (path: string): fc.Arbitrary<string> =>
-    fc
-      .tuple(...path.split('/').map((part) => (/^\{.*\}$/.test(part) ? segment : fc.constant(part))))
-      .map((parts) => parts.join('/'));
+/**
+ * A request to a route that is there, to one that nearly is, or to none; mostly in the name of the one that it concerns. Only the
+ * `doomed` are removed where that succeeds, or there would soon be nobody left to send anything about.
+ */
+export function requests(prey: readonly Prey[], doomed: readonly string[]): fc.Arbitrary<Knock> {
+  const others = fc.oneof(fc.constantFrom(...prey.map(({ id }) => id)), fc.uuid());
+  const tokens = fc.constantFrom(...prey.map(({ token }) => token));
   const routes = documentedRoutes();
-  const target = fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom(...routes).chain(([method, path]) => fc.tuple(fc.constant(method), filled(path))) },
-    {
-      weight: 2,
-      arbitrary: fc.tuple(
-        fc.constantFrom(...METHODS),
-        fc.constantFrom(...routes).chain(([, path]) => filled(path)),
-      ),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.tuple(
-        fc.constantFrom(...METHODS),
-        fc.array(fc.oneof(fc.constantFrom(...SEGMENTS), segment), { maxLength: 5 }).map((parts) => `/${parts.join('/')}`),
-      ),
-    },
-  );
   const query = fc
-    .array(fc.tuple(fc.constantFrom(...MEMBERS), fc.oneof(text, known)), { maxLength: 4 })
+    .array(fc.tuple(fc.constantFrom(...MEMBERS), fc.oneof(text, others)), { maxLength: 4 })
     .map((pairs) => pairs.map(([name, any]) => `${name}=${encodeURIComponent(any.toWellFormed())}`).join('&'));
   const asking = fc.oneof(
     { weight: 3, arbitrary: fc.constant('') },
     { weight: 2, arbitrary: query.map((made) => `?${made}`) },
     { weight: 1, arbitrary: fc.constantFrom('?', '?%', '?=&=&', '?a[]=1&a[]=2', `?q=${'%E2%82%AC'.repeat(300)}`) },
   );
-  const bearers = fc.constantFrom(...tokens.map((token) => `Bearer ${token}`));
-  return fc
-    .record({ target, asking, body: bodies(known), headers: headers(known, bearers) })
-    .map(({ target: [method, path], asking: search, body, headers: sent }) => ({
-      method,
-      path: `${path}${search}`,
-      headers: sent,
-      ...(body !== undefined && method !== 'GET' && method !== 'HEAD' && { body }),
-    }));
+  return fc.constantFrom(...prey).chain((self) => {
+    const known = fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom(self.id, self.id.toUpperCase()) },
+      { weight: 2, arbitrary: others },
+    );
+    const segment = (removes: boolean) =>
+      fc.oneof(
+        { weight: 8, arbitrary: removes ? fc.oneof(fc.constantFrom(...doomed), fc.uuid()) : known },
+        { weight: 1, arbitrary: fc.constantFrom(...ODD_IDS) },
+        { weight: 1, arbitrary: text.map((any) => encodeURIComponent(any.toWellFormed())) },
+      );
+    const filled = (method: string, path: string): fc.Arbitrary<string> => {
+      const part = segment(method === 'DELETE' && path === '/workspaces/{id}');
+      return fc
+        .tuple(...path.split('/').map((name) => (/^\{.*\}$/.test(name) ? part : fc.constant(name))))
+        .map((parts) => parts.join('/'));
+    };
+    const calls = fc.oneof(
+      { weight: 8, arbitrary: fc.constantFrom(...routes) },
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(fc.constantFrom(...METHODS), fc.constantFrom(...routes))
+          .map(([method, route]) => ({ ...route, method })),
+      },
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(fc.constantFrom(...METHODS), fc.array(fc.oneof(fc.constantFrom(...SEGMENTS), segment(true)), { maxLength: 5 }))
+          .map(([method, parts]) => ({ method, path: `/${parts.join('/')}`, body: undefined })),
+      },
+    );
+    const bearers = fc.oneof(
+      { weight: 5, arbitrary: fc.constant(`Bearer ${self.token}`) },
+      { weight: 1, arbitrary: tokens.map((token) => `Bearer ${token}`) },
+    );
+    return calls.chain(({ method, path, body }) =>
+      fc
+        .record({ path: filled(method, path), asking, body: bodies(body, known), headers: headers(known, bearers) })
+        .map((made) => ({
+          method,
+          path: `${made.path}${made.asking}`,
+          headers: made.headers,
+          ...(made.body !== undefined && method !== 'GET' && method !== 'HEAD' && { body: made.body }),
+        })),
+    );
+  });
 }
 
 export interface Told {
