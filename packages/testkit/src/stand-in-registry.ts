@@ -59,6 +59,8 @@ export class StandInRegistry {
   pageSize = 100;
   /** Called before a page is answered. */
   beforePage: () => Promise<void> = async () => {};
+  /** Called before a single workspace is answered. */
+  beforeResolve: () => Promise<void> = async () => {};
   readonly #applyFact: StandInRegistryOptions['applyFact'];
   readonly #clock: Clock;
   readonly #publish: (facts: readonly AnyRecordedFact[]) => Promise<unknown>;
@@ -90,8 +92,9 @@ export class StandInRegistry {
       const entries = rest.slice(0, this.pageSize);
       return { version: this.accessVersion, entries, next: rest.length > this.pageSize ? (entries.at(-1)?.id ?? null) : null };
     });
-    this.#requests.serve(ask.registry.resolve, ({ workspaceId }) => {
+    this.#requests.serve(ask.registry.resolve, async ({ workspaceId }) => {
       this.#count('resolve');
+      await this.beforeResolve();
       return { entry: this.entries.get(workspaceId) ?? null };
     });
     this.#requests.serve(ask.registry.rows, ({ prefixes }) => {

@@ -44,6 +44,7 @@ import { TOKEN_USES_EVERY_MS, TokenUses, tellTokenUses } from './reports/token-u
 import { gatewayRoutes } from './routes.ts';
 import { registerRuntime } from './runtime-metrics.ts';
 import { TenantGuard } from './tenant-guard.ts';
+import { hasEnded } from './ws/credential.ts';
 import { isSocketRequest, SocketDoor } from './ws/door.ts';
 import { EventStreams } from './ws/event-stream.ts';
 import { Fanout } from './ws/fanout.ts';
@@ -196,7 +197,13 @@ export async function createGateway(
     reference: readReference(config.REFERENCE_DIR, log),
     production,
   });
-  const streams = new EventStreams({ fanout, replayer, resolve: (id) => directory.resolve(id), log });
+  const streams = new EventStreams({
+    fanout,
+    replayer,
+    resolve: (id) => directory.resolve(id),
+    hasEnded: (credential) => hasEnded(credential, directory),
+    log,
+  });
   edgeMetrics.eventStreams = () => streams.size;
   const http = httpService(app, [
     {

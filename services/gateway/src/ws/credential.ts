@@ -64,6 +64,10 @@ export function isOver(credential: Credential, book: RightsBook): boolean {
   }
 }
 
+/** Whether a right that was good a moment ago has ended since. What cannot be judged again ends with the next fact that may end it. */
+export const hasEnded = (credential: Credential, book: RightsBook): boolean =>
+  credential.kind !== 'unjudgeable' && isOver(credential, book);
+
 /** Whether a fact of this workspace (or of the platform) may end it. */
 export function isConcerned(credential: Credential, workspaceId: string): boolean {
   switch (credential.kind) {

@@ -132,7 +132,8 @@ export class SocketDoor {
     socket.on('error', () => socket.destroy());
     const started = performance.now();
     const peer = peerOf(request);
-    const answer = (judgement: Judgement): void => {
+    const answer = (judged: Judgement): void => {
+      const judgement = this.#closing ? CLOSING : judged; // also who was asked about while everybody was sent away
       this.#account(judgement, peer, started);
       const limit = this.#limitHeaders.get(request) ?? [];
       if ('status' in judgement)

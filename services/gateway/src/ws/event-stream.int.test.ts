@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { LivePublisher } from '@molecule/bus';
 import { Barrier } from '@molecule/directory';
-import { removed, waitFor } from '@molecule/testkit';
+import { createdData, removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { openStream, type Stream } from '../testing/listeners.ts';
 import { status } from '../testing/registry.ts';
@@ -37,6 +37,27 @@ describe('who may listen', () => {
     await expect(openStream(gateway, unknown)).rejects.toThrow('401');
     world.registry.failing.add('resolve');
     await expect(openStream(gateway, unknown, { headers })).rejects.toThrow('500 {"error":"failed to verify workspace"}');
+  });
+});
+
+describe('a right that ends', () => {
+  it('while it is asked whether there is such a workspace, opens nothing any more', async ({ world }) => {
+    const { token, id: tokenId } = await world.registry.orgToken();
+    const gateway = await world.gateway({ ADMIN_TOKEN: 'root' });
+    const unheard = randomUUID();
+    world.registry.decide(unheard, { type: 'workspace.created', data: createdData() });
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    world.registry.beforeResolve = () => released;
+    const opening = openStream(gateway, unheard, { headers: bearer(token) });
+    const refused = expect(opening).rejects.toThrow('401 {"error":"invalid workspace auth token"}');
+    await waitFor(() => world.registry.asked.resolve > 0, { what: 'the question' });
+    await world.registry.revokeOrgToken(tokenId);
+    await waitFor(async () => (await call(gateway, '/admin/health', { headers: bearer(token) })).status === 401, {
+      what: 'the token to end',
+    });
+    release();
+    await refused;
+    await openStream(gateway, unheard, { headers: bearer('root') });
   });
 });
 

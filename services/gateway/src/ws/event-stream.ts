@@ -11,7 +11,7 @@ import { problem, type RawRoute, workspaceRefusal } from '@molecule/http';
 import type { Log } from '@molecule/service';
 import { z } from 'zod';
 import type { ClientOptions } from './client.ts';
-import { credentialOf } from './credential.ts';
+import { type Credential, credentialOf } from './credential.ts';
 import type { Fanout } from './fanout.ts';
 import type { Replayer } from './replay.ts';
 import { sinceOf } from './seq.ts';
@@ -26,6 +26,8 @@ export interface EventStreamParts {
   readonly replayer: Replayer;
   /** The workspace, removed or not; rejects when that cannot be said now. */
   readonly resolve: (workspaceId: string) => Promise<Pick<DirectoryEntry, 'workspaceId'> | undefined>;
+  /** Whether the right to listen has ended since it was judged. */
+  readonly hasEnded: (credential: Credential) => boolean;
   readonly log: Log;
 }
 
@@ -65,9 +67,11 @@ export class EventStreams {
       const refusal = workspaceRefusal(principal, id);
       if (refusal !== null) throw refusal; // V1
       if (!(await this.#verified(id))) throw problem.workspaceNotFound();
+      const credential = credentialOf(principal);
+      if (this.#parts.hasEnded(credential)) throw problem.invalidWorkspaceToken(); // V3: while the registry was asked
       const { 'last-event-id': last } = request.headers;
       const since = typeof last === 'string' ? last : sinceOf(request.url);
-      this.#begin(response, { audience: { kind: 'workspace', id }, credential: credentialOf(principal), since });
+      this.#begin(response, { audience: { kind: 'workspace', id }, credential, since });
     },
   };
 
