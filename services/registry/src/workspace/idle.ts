@@ -49,12 +49,14 @@ export class IdleMonitor {
       const member = fleet.get(id);
       const since = member === undefined ? null : quietSince(member, this.#callSeenAt.get(id) ?? 0);
       if (since === null || minutes === null || clock.monotonicMs() - since < minutes * MINUTE_MS) continue;
-      if (await this.#isQuiet(id, minutes * MINUTE_MS)) await this.#putToSleep(id);
+      const quiet = await this.#isQuiet(id, minutes * MINUTE_MS);
+      if (quiet === null) return; // N2: who does not answer for this one would not for the others, and hold us up for each
+      if (quiet) await this.#putToSleep(id);
     }
   }
 
-  /** Whether nothing is going on with its calls now, and it has made none of late. */
-  async #isQuiet(workspaceId: WorkspaceId, limitMs: number): Promise<boolean> {
+  /** Whether nothing is going on with its calls now, and it has made none of late; `null`: nobody says. */
+  async #isQuiet(workspaceId: WorkspaceId, limitMs: number): Promise<boolean | null> {
     const { bus, clock, log } = this.#parts;
     try {
       const { openCalls, lastOutboundAt } = await ask(
@@ -67,8 +69,8 @@ export class IdleMonitor {
       const called = lastOutboundAt !== null && clock.now().getTime() - Date.parse(lastOutboundAt) < limitMs;
       return openCalls === 0 && !called;
     } catch (error) {
-      log.info({ err: error, workspaceId }, 'nobody says whether a workspace has calls open; it is not put to sleep');
-      return false;
+      log.info({ err: error, workspaceId }, 'nobody says whether workspaces have calls open; none is put to sleep');
+      return null;
     }
   }
 
