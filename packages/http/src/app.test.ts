@@ -64,6 +64,11 @@ describe('the conventions (spec 1 §0)', () => {
     expect(await ask(path, method)).toMatchObject({ status: 404, type: 'text/plain', text: '404 page not found' });
   });
 
+  it('does not know HEAD, even of what it would GET', async () => {
+    expect((await ask('/things')).status).toBe(200);
+    expect(await ask('/things', 'HEAD')).toMatchObject({ status: 404, type: 'text/plain' });
+  });
+
   it('redirects from a trailing slash: GET with 301, others with 307, query kept', async () => {
     expect(await ask('/things/?x=1&y=%2F')).toMatchObject({ status: 301, location: '/things?x=1&y=%2F', text: '' });
     expect(await ask('/things/', 'POST')).toMatchObject({ status: 307, location: '/things' });

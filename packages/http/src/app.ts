@@ -22,6 +22,11 @@ export function serviceApp(log: Log): Hono<WithContext> {
   const app = new Hono<WithContext>();
   let isRoute: ((method: string, path: string) => boolean) | undefined;
 
+  app.use(function onlyWhatIsDeclared(c, next) {
+    // hono answers HEAD from GET; the contract knows no HEAD, and what it does not know is a 404.
+    return c.req.method === 'HEAD' ? Promise.resolve(c.notFound()) : next();
+  });
+
   app.use(async function context(c, next) {
     const env = c.env as NodeBindings | undefined;
     const context = (env?.incoming && attachedContext(env.incoming)) ?? env?.context ?? anonymousContext(newId());
