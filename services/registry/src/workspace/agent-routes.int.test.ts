@@ -64,7 +64,7 @@ describe('POST /registry/register', () => {
     const id = await registry.create();
     for (const body of [
       { id: '' },
-      { id: 'nobody' },
+      { id: 'nobody', url: 'http://169.254.169.254' },
       { url: '' },
       { agent_card: undefined },
       { url: 'ftp://localhost' },
@@ -74,6 +74,10 @@ describe('POST /registry/register', () => {
     ])
       expect(await registry.register(id, body)).toMatchObject({ status: 400, body: error('invalid request body') });
     expect(await registry.status(id)).toBe('provisioning');
+  });
+
+  it('cannot make a row of an id that is none: a 500 with the text of the route (§0)', async ({ registry }) => {
+    expect(await registry.register('nobody')).toMatchObject({ status: 500, body: error('registration failed') });
   });
 
   it('keeps the provisioner’s URL, and takes the reported one for peers from what it provisioned itself', async ({

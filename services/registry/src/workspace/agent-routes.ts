@@ -17,7 +17,7 @@ import { peer } from './wire.ts';
 const MAX_CARD_BYTES = 40 * 1024;
 const AgentCard = Json.refine((card) => Buffer.byteLength(JSON.stringify(card)) <= MAX_CARD_BYTES);
 
-const Registration = z.object({ id: WorkspaceId, url: z.string().min(1).max(2_048), agent_card: AgentCard });
+const Registration = z.object({ id: z.string().min(1), url: z.string().min(1).max(2_048), agent_card: AgentCard });
 const CardUpdate = z.object({ workspace_id: z.string().min(1), agent_card: AgentCard });
 const AccessQuestion = z.object({ caller_id: z.string().min(1), target_id: z.string().min(1) });
 
@@ -29,9 +29,12 @@ export function agentRoutes(parts: Parts) {
 
   return new Hono<WithContext>()
     .post('/registry/register', agentDocs.register, registryToken, body(Registration, problem.invalidRequestBody), async (c) => {
-      const { id, url, agent_card: agentCard } = c.req.valid('json');
-      const presented = presentedAs(c.get('context').principal, id);
+      const { id: said, url, agent_card: agentCard } = c.req.valid('json');
       const checked = await guard.check(url, 'register');
+      const known = WorkspaceId.safeParse(said);
+      if (!known.success) throw checked.ok ? new Refusal('failed', 'registration failed') : problem.invalidRequestBody();
+      const id = known.data;
+      const presented = presentedAs(c.get('context').principal, id);
       const dialable = checked.ok || (await guard.check(url, 'dispatch')).ok;
       const { plaintext, token } = mint();
       const { version, facts } = await orFail(c, 'registration failed', () =>

