@@ -62,12 +62,15 @@ describe('in production a canvas', () => {
     const org = await world.registry.orgToken();
     const session = await world.registry.session();
     const other = await world.registry.session();
+    const agent = await world.registry.enrol();
     const gateway = await world.gateway(PRODUCTION);
     const byOrg = await knock(gateway, bearer(org.token));
     const bySession = await knock(gateway, { cookie: session.cookie });
+    const beside = await knock(gateway, { cookie: session.cookie, ...bearer(agent.token) });
+    expect((await knock(gateway, bearer(agent.token))).status, 'a workspace is no canvas').toBe(401);
     const byOther = await knock(gateway, { cookie: other.cookie });
     const byAdmin = await knock(gateway, bearer('root'));
-    expect([byOrg, bySession, byOther, byAdmin].map(({ status }) => status)).toEqual([101, 101, 101, 101]);
+    expect([byOrg, bySession, beside, byOther, byAdmin].map(({ status }) => status)).toEqual([101, 101, 101, 101, 101]);
     expect(await knock(gateway)).toMatchObject({ status: 401, text: '{"error":"admin auth required"}' });
 
     const ended: string[] = [];
@@ -75,6 +78,7 @@ describe('in production a canvas', () => {
       void closed.then(() => ended.push(name));
     await world.registry.closeSession(session.id);
     expect(await bySession.closed).toBe(1008);
+    expect(await beside.closed, 'the session let it in, not the token beside it').toBe(1008);
     await world.registry.revokeOrgToken(org.id);
     expect(await byOrg.closed).toBe(1008);
     expect(ended).toEqual(['bySession', 'byOrg']);

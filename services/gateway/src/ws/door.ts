@@ -27,7 +27,7 @@ import type { TokenUses } from '../reports/token-uses.ts';
 import { API_SECURITY_HEADERS } from '../security-headers.ts';
 import type { TenantGuard } from '../tenant-guard.ts';
 import type { Audience, Farewell } from './client.ts';
-import { type Credential, credentialOf, LASTING } from './credential.ts';
+import { adminCredentialOf, type Credential, LASTING } from './credential.ts';
 import type { Fanout } from './fanout.ts';
 import type { Replayer } from './replay.ts';
 import { sinceOf } from './seq.ts';
@@ -190,7 +190,7 @@ export class SocketDoor {
     }
     if (!everyoneNeedsToken) return { audience: { kind: 'everything' }, credential: LASTING };
     if (principal.identity.kind === 'org') tokenUses.opened(principal.identity.tokenId);
-    return { audience: { kind: 'everything' }, credential: credentialOf(principal) };
+    return { audience: { kind: 'everything' }, credential: adminCredentialOf(principal) };
   }
 
   #judgeWorkspace(request: IncomingMessage, peer: string, id: string): Judgement {
