@@ -25,6 +25,7 @@ describe('the body of a new workspace', () => {
     { tier: 1.5 },
     { tier: 2 ** 40 },
     { secrets: { A: 1 } },
+    { secrets: JSON.parse('{"__proto__":"x","A":"y"}') },
     { canvas: { x: 'a' } },
   ])('is no payload with %j', (body) => expect(NewWorkspaceBody.safeParse({ name: 'atlas', ...body }).success).toBe(false));
 
@@ -37,6 +38,9 @@ describe('the body of a new workspace', () => {
     [{ workspace_dir: '/etc' }, 'invalid workspace directory'],
     [{ workspace_dir: '//usr//local' }, 'invalid workspace directory'],
     [{ workspace_dir: '/home/../etc' }, 'invalid workspace directory'],
+    [{ workspace_dir: '/' }, 'invalid workspace directory'],
+    [{ workspace_dir: '//./' }, 'invalid workspace directory'],
+    [{ workspace_dir: '/run/docker.sock' }, 'invalid workspace directory'],
     [{ workspace_access: 'all' }, 'invalid workspace access'],
     [{ workspace_access: 'read_only' }, 'invalid workspace access'],
     [{ parent_id: 'nobody' }, 'failed to create workspace'],

@@ -10,6 +10,14 @@ const orDefault = <Schema extends z.ZodType>(schema: Schema, fallback: z.infer<S
 /** What an integer column holds. */
 export const Int = z.int32();
 
+/** By name. A name that no record can hold would be dropped without a word, and an agent would start without its secret. */
+const Secrets = z
+  .unknown()
+  .refine((given) => typeof given !== 'object' || given === null || !Object.hasOwn(given, '__proto__'))
+  .meta({ type: ['object', 'null'], additionalProperties: { type: 'string' } })
+  .pipe(z.record(z.string(), z.string()).nullish())
+  .optional();
+
 export const NewWorkspaceBody = z.object({
   name: z.string().min(1),
   role: orDefault(z.string(), ''),
@@ -23,7 +31,7 @@ export const NewWorkspaceBody = z.object({
   workspace_access: orDefault(z.string(), ''),
   parent_id: z.string().nullish(),
   budget_limit: z.number().int().nullish(),
-  secrets: orDefault(z.record(z.string(), z.string()), {}),
+  secrets: Secrets.transform((secrets) => secrets ?? {}),
   max_concurrent_tasks: orDefault(Int, 0),
   canvas: z
     .object({ x: orDefault(z.number(), 0), y: orDefault(z.number(), 0) })
@@ -99,11 +107,12 @@ export function textProblem(fields: Partial<Record<TextField, string | null | un
 /** What a template says, unless nobody could have asked for it. */
 const fitting = (field: 'runtime' | 'model', text: string): string => (textProblem({ [field]: text }) === null ? text : '');
 
-const SYSTEM_DIRECTORIES = ['/etc', '/var', '/proc', '/sys', '/dev', '/boot', '/sbin', '/bin', '/lib', '/usr'];
+/** Those of §1.4, and `/run`, which is `/var/run`: whoever has the socket of the container engine has the host. */
+const SYSTEM_DIRECTORIES = ['/etc', '/var', '/run', '/proc', '/sys', '/dev', '/boot', '/sbin', '/bin', '/lib', '/usr'];
 
-/** A directory of the host that may be mounted into a workspace (§1.4). */
+/** A directory of the host that may be mounted into a workspace (§1.4). The root holds all that may not be. */
 export function isAllowedDirectory(path: string): boolean {
   if (!isAbsolute(path) || path.includes('..') || path.length > 4_096) return false;
   const normal = normalize(path);
-  return !SYSTEM_DIRECTORIES.some((system) => normal === system || normal.startsWith(`${system}/`));
+  return normal !== '/' && !SYSTEM_DIRECTORIES.some((system) => normal === system || normal.startsWith(`${system}/`));
 }
