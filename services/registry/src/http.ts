@@ -54,7 +54,7 @@ export const publicUnlessProduction = (mode: Parts['mode']) =>
     ? defineAuth('none', ({ principal }, c) => workspaceRefusal(principal, c.req.param('id') ?? ''))
     : auth.none;
 
-/** `POST /registry/check-access` is open to anybody, but in production to nobody without a credential of the platform's. */
+/** `POST /registry/check-access` and `GET /canvas/viewport` are open to anybody, but in production to nobody without a credential of the platform's. */
 export const knownInProduction = (mode: Parts['mode']) =>
   mode === 'production' ? defineAuth('none', ({ principal }) => strangerRefusal(principal)) : auth.none;
 

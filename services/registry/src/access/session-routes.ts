@@ -42,7 +42,7 @@ export function sessionRoutes(parts: Parts) {
       doc({
         summary: 'Sign in: exchange the admin token or an org token for a session cookie',
         description:
-          'The session ends when it is closed, when its time is over, or when the token it was opened with is: an org token by being revoked, the admin token by being replaced.',
+          'The session ends when it is closed, when its time is over, and with the token it was opened with: when the org token is revoked, or the admin token replaced.',
         source: 'addition',
         answers: { 200: { description: 'The cookie is set', body: Opened } },
         refusals: [

@@ -3,7 +3,7 @@ import { Refusal } from '@molecule/contracts';
 import { auth, type BodyProblem, body, defineAuth, doc, json, problem, type WithContext } from '@molecule/http';
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { commandOf, namedWorkspace, orFail } from '../http.ts';
+import { commandOf, knownInProduction, namedWorkspace, orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { bootstrapFailure } from './bootstrap-failure.ts';
 import { BudgetBody, invalidBudget, limitBudget } from './budget.ts';
@@ -24,7 +24,7 @@ const invalidConfig = ({ kind }: BodyProblem): Refusal =>
     : new Refusal('invalid', 'invalid JSON');
 
 export function dataRoutes(parts: Parts) {
-  const { ledger, store, fleet, barrier, newId, log } = parts;
+  const { ledger, store, fleet, barrier, newId, log, mode } = parts;
 
   return new Hono<WithContext>()
     .get(
@@ -181,9 +181,10 @@ export function dataRoutes(parts: Parts) {
       doc({
         summary: 'Read where everybody’s canvas looks',
         source: 'spec 1 §1.10',
+        description: 'In production for whoever shows a credential of the platform’s.',
         answers: { 200: { description: 'Never an error', body: SavedViewport } },
       }),
-      auth.none,
+      knownInProduction(mode),
       async (c) => {
         const viewport = await readViewport(ledger.db).catch((error: unknown) => {
           log.warn({ err: error }, 'the viewport could not be read');

@@ -154,6 +154,13 @@ describe('GET /workspaces/:id', () => {
     expect((await registry.call('GET', `/workspaces/${id}`, { as: NOBODY })).status).toBe(401);
     expect((await registry.register(id)).body).toEqual(error('missing workspace auth token'));
     expect((await registry.call('GET', `/admin/workspaces/${id}/test-token`)).status).toBe(404);
+    for (const as of [NOBODY, { kind: 'unknown-token' } as const])
+      expect(await registry.call('GET', '/canvas/viewport', { as })).toMatchObject({
+        status: 401,
+        body: error('missing workspace auth token'),
+      });
+    const session = { kind: 'canvas', id: randomUUID() } as const;
+    expect((await registry.call('GET', '/canvas/viewport', { as: NOBODY, principal: { session } })).status).toBe(200);
     await registry.scope.close();
   });
 });
