@@ -19,7 +19,7 @@ export { type FactPlace, type FollowFactsOptions, type Following, followFacts } 
 export { heardAt, heardMs } from './heard-at.ts';
 export { lastFact } from './last-fact.ts';
 export { followLive, LivePublisher } from './live.ts';
-export { exposeBusCounts, exposeCounter, type Metrics } from './metrics.ts';
+export { exposeBusCounts } from './metrics.ts';
 export { listParked, type Parked, ParkedBody, park, redriveParked } from './parked.ts';
 export { publishFacts } from './publish.ts';
 export { type Handler, RequestServer } from './requests.ts';

@@ -1,21 +1,6 @@
-/** Shows figures that are counted anyway in a prometheus registry, without counting them twice. */
-import { type Basics, Counter } from '@molecule/service';
+/** What a connection to the bus counts, for `/metrics`. */
+import { type Basics, exposeCounter } from '@molecule/service';
 import type { Bus, BusCounts } from './connection.ts';
-
-export type Metrics = Basics['metrics'];
-
-/** A counter whose value is read when somebody looks. */
-export function exposeCounter(metrics: Metrics, { name, help, read }: { name: string; help: string; read: () => number }): void {
-  new Counter({
-    name,
-    help,
-    registers: [metrics],
-    collect() {
-      this.reset();
-      this.inc(read());
-    },
-  });
-}
 
 const HELP = {
   reconnects: 'How often the link to NATS came back.',
@@ -31,7 +16,7 @@ const HELP = {
 } as const satisfies Record<keyof BusCounts, string>;
 
 /** `molecule_bus_…_total`, one for each of `bus.counts`. */
-export function exposeBusCounts(bus: Bus, metrics: Metrics): void {
+export function exposeBusCounts(bus: Bus, metrics: Basics['metrics']): void {
   for (const [key, help] of Object.entries(HELP) as [keyof BusCounts, string][]) {
     const name = `molecule_bus_${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_total`;
     exposeCounter(metrics, { name, help, read: () => bus.counts[key] });

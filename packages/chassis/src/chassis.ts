@@ -21,7 +21,7 @@ import {
 import { ask, type FactType, type LedgerService, SCHEMAS, type ServiceHealth, subjects } from '@molecule/contracts';
 import { type AnyAggregate, isUnavailable, type Ledger, openLedger, startRelay, whileLeading } from '@molecule/event-store';
 import { createListener, type HttpService, listen, type RunningService } from '@molecule/http';
-import { type Basics, evaluateHealth, Gauge, type HealthCheck, type Scope, startOpsServer } from '@molecule/service';
+import { type Basics, evaluateHealth, exposeGauge, type HealthCheck, type Scope, startOpsServer } from '@molecule/service';
 
 /** The settings that every such service has, under the same names. */
 export interface ChassisConfig {
@@ -194,15 +194,14 @@ function exposeConsumerLag(bus: Bus, service: LedgerService, metrics: Basics['me
       });
     return asked;
   };
-  const gauge = (name: string, help: string, measure: (lag: ConsumerLag) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers: [metrics],
-      async collect() {
-        this.set(measure(await lag()));
-      },
-    });
-  gauge('molecule_consumer_lag_facts', 'Facts of other services that wait to be heard.', ({ facts }) => facts);
-  gauge('molecule_consumer_lag_seconds', 'Age of the oldest of them, in seconds.', ({ seconds }) => seconds);
+  exposeGauge(metrics, {
+    name: 'molecule_consumer_lag_facts',
+    help: 'Facts of other services that wait to be heard.',
+    read: async () => (await lag()).facts,
+  });
+  exposeGauge(metrics, {
+    name: 'molecule_consumer_lag_seconds',
+    help: 'Age of the oldest of them, in seconds.',
+    read: async () => (await lag()).seconds,
+  });
 }

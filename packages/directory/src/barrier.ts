@@ -5,9 +5,9 @@
  *   B2. One that said bye, or was silent for three beats, is not. Silence while our own link was down counts for nothing.
  *   B3. After the bound the answer is given anyway: logged, and counted in `molecule_barrier_late_total`.
  */
-import { type Bus, exposeCounter, type Metrics } from '@molecule/bus';
+import type { Bus } from '@molecule/bus';
 import { subjects } from '@molecule/contracts';
-import type { Log } from '@molecule/service';
+import { type Basics, exposeCounter, type Log } from '@molecule/service';
 import { BarrierReply, type BarrierRequest, FORGOTTEN_AFTER_MS, Presence, read } from './presence.ts';
 
 interface Waiting {
@@ -30,7 +30,7 @@ export class Barrier {
   #count = 0;
   #late = 0;
 
-  constructor(bus: Bus, { log, metrics }: { readonly log: Log; readonly metrics?: Metrics }) {
+  constructor(bus: Bus, { log, metrics }: { readonly log: Log; readonly metrics?: Basics['metrics'] }) {
     this.#bus = bus;
     this.#log = log;
     this.#inbox = `_INBOX.barrier.${crypto.randomUUID()}`;

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServiceName } from '@molecule/contracts';
 import { Gauge, Registry } from 'prom-client';
 import type { LogLevel } from './config.ts';
+import { exposeGauge } from './figures.ts';
 import { createLog, type Log } from './log.ts';
 import { Loops } from './loops.ts';
 import { type Clock, newId, systemClock } from './time.ts';
@@ -35,29 +36,24 @@ export function createBasics(service: ServiceName, { level, log: given, clock = 
 function createMetrics(service: ServiceName, loops: Loops, clock: Clock): Registry {
   const metrics = new Registry();
   metrics.setDefaultLabels({ service });
-  const registers = [metrics];
-  new Gauge({
+  exposeGauge(metrics, {
     name: 'process_resident_memory_bytes',
     help: 'Resident memory of the process, in bytes.',
-    registers,
-    collect() {
-      this.set(process.memoryUsage.rss());
-    },
+    read: () => process.memoryUsage.rss(),
   });
-  new Gauge({
+  exposeGauge(metrics, {
     name: 'process_cpu_seconds',
     help: 'CPU time that the process has used, user and system, in seconds.',
-    registers,
-    collect() {
+    read: () => {
       const { user, system } = process.cpuUsage();
-      this.set((user + system) / 1e6);
+      return (user + system) / 1e6;
     },
   });
   new Gauge({
     name: 'molecule_loop_seconds_since_tick',
     help: 'How long ago a background loop last ended a round well, in seconds.',
     labelNames: ['loop'],
-    registers,
+    registers: [metrics],
     collect() {
       this.reset();
       for (const [loop, { lastTickAt }] of Object.entries(loops.snapshot()))

@@ -1,5 +1,5 @@
 /** The figures of the proxy, read when somebody asks: counting costs the hot path an addition. */
-import { type Basics, Counter, Gauge } from '@molecule/service';
+import { type Basics, exposeCounters, exposeGauge } from '@molecule/service';
 import type { DirectCalls } from './call/direct.ts';
 import type { Targets } from './call/targets.ts';
 import type { Drains } from './mailbox/drain.ts';
@@ -16,31 +16,13 @@ export interface Figures {
 }
 
 export function exposeMetrics(metrics: Basics['metrics'], { calls, targets, recorder, waiting, drains, lost }: Figures): void {
-  const registers = [metrics];
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
+  const gauge = (name: string, help: string, read: () => number) => exposeGauge(metrics, { name, help, read });
   gauge('a2a_in_flight', 'Requests to agents in flight.', () => targets.size);
   gauge('a2a_recorder_backlog', 'Records that wait to be written.', () => recorder.backlog);
   gauge('a2a_mailboxes_waiting', 'Workspaces that messages wait for, as far as this process knows.', () => waiting.size);
   gauge('a2a_mailbox_deliveries', 'Messages from mailboxes that are being delivered.', () => drains.running);
   const labelled = (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>) =>
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset();
-        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
-      },
-    });
+    exposeCounters(metrics, { name, help, label, read: () => Object.entries(read()) });
   labelled('a2a_calls_total', 'Direct calls since the start, by how they went.', 'outcome', () => calls.counts);
   labelled('a2a_records_lost_total', 'Records that were fenced off or refused since the start.', 'why', () => lost);
 }

@@ -4,7 +4,7 @@
  * A request touches one object that was found by its route; labels are put together only when somebody reads the metrics.
  */
 import type { DenialReason } from '@molecule/contracts';
-import { type Basics, Counter, Gauge } from '@molecule/service';
+import { type Basics, Counter, exposeCounter, exposeCounters, exposeGauge } from '@molecule/service';
 
 interface Tally {
   readonly method: string;
@@ -80,56 +80,35 @@ export class EdgeMetrics {
         for (const { labels, seconds } of tallies()) this.inc(labels, seconds);
       },
     });
-    this.#gauge(registry, 'molecule_websocket_connections_active', 'Open WebSocket connections.', () => this.sockets());
-    this.#gauge(registry, 'molecule_live_events_held', 'Live events that wait for the fact they follow.', () => this.liveHeld());
-    this.#gauge(registry, 'molecule_sse_connections_active', 'Open event streams.', () => this.eventStreams());
-    const slow = 'Events that were not sent to a client because it reads too slowly.';
-    this.#counter(registry, 'molecule_websocket_dropped_total', slow, () => this.dropped.websocket);
-    this.#counter(registry, 'molecule_sse_dropped_total', slow, () => this.dropped.sse);
-    const replays = () => this.replays();
-    new Counter({
+    exposeGauge(registry, {
+      name: 'molecule_websocket_connections_active',
+      help: 'Open WebSocket connections.',
+      read: () => this.sockets(),
+    });
+    exposeGauge(registry, {
+      name: 'molecule_live_events_held',
+      help: 'Live events that wait for the fact they follow.',
+      read: () => this.liveHeld(),
+    });
+    exposeGauge(registry, {
+      name: 'molecule_sse_connections_active',
+      help: 'Open event streams.',
+      read: () => this.eventStreams(),
+    });
+    const help = 'Events that were not sent to a client because it reads too slowly.';
+    exposeCounter(registry, { name: 'molecule_websocket_dropped_total', help, read: () => this.dropped.websocket });
+    exposeCounter(registry, { name: 'molecule_sse_dropped_total', help, read: () => this.dropped.sse });
+    exposeCounters(registry, {
       name: 'molecule_replays_total',
       help: 'Clients that came back with the place they had got to, by whether they were told all that they had missed.',
-      labelNames: ['outcome'],
-      registers,
-      collect() {
-        this.reset();
-        for (const [outcome, count] of Object.entries(replays())) this.inc({ outcome }, count);
-      },
+      label: 'outcome',
+      read: () => Object.entries(this.replays()),
     });
-    const denials = () => this.denials();
-    new Counter({
+    exposeCounters(registry, {
       name: 'molecule_auth_denials_total',
       help: 'Requests that were not let in, by reason.',
-      labelNames: ['reason'],
-      registers,
-      collect() {
-        this.reset();
-        for (const [reason, count] of denials()) this.inc({ reason }, count);
-      },
-    });
-  }
-
-  #counter(registry: Basics['metrics'], name: string, help: string, read: () => number): void {
-    new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  }
-
-  #gauge(registry: Basics['metrics'], name: string, help: string, read: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
+      label: 'reason',
+      read: () => this.denials(),
     });
   }
 

@@ -3,20 +3,11 @@
  * each HELP line says what stands for it here.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
-import { type Basics, Counter, Gauge } from '@molecule/service';
+import { type Basics, exposeCounter, exposeGauge } from '@molecule/service';
 
 /** Returns the way to stop watching. */
 export function registerRuntime(metrics: Basics['metrics']): () => void {
-  const registers = [metrics];
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
+  const gauge = (name: string, help: string, read: () => number) => exposeGauge(metrics, { name, help, read });
   gauge(
     'go_goroutines',
     'Things the event loop waits for (sockets, timers, requests): the nearest there is to goroutines in Node.',
@@ -38,14 +29,10 @@ export function registerRuntime(metrics: Basics['metrics']): () => void {
     for (const { duration } of list.getEntries()) seconds += duration / 1000;
   });
   observer.observe({ entryTypes: ['gc'] });
-  new Counter({
+  exposeCounter(metrics, {
     name: 'go_gc_duration_seconds_total',
     help: 'Seconds that V8 has spent on collecting garbage since the gateway started.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(seconds);
-    },
+    read: () => seconds,
   });
   return () => observer.disconnect();
 }
