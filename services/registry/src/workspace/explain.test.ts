@@ -122,7 +122,14 @@ describe('the deadline', () => {
       {},
       [[at(90), 'It goes offline, unless it beats.']],
     ],
-    ['of a failed one', { status: 'failed' }, {}, [[at(180), 'It goes offline and is started again.']]],
+    ['of a failed one', { status: 'failed' }, {}, []],
+    ['of a failed one that beat before', { status: 'failed' }, { vitals: vitals({ lastBeatAt: 0 }) }, []],
+    [
+      'of a failed one that beats all the same',
+      { status: 'failed' },
+      { vitals: vitals() },
+      [[at(240), 'It goes offline and is started again.']],
+    ],
     ...(['offline', 'paused', 'hibernating', 'hibernated', 'awaiting_agent'] as const).map(
       (status) => [`of one that is ${status}`, { status }, {}, []] as [string, Partial<PresentWorkspace>, Partial<Known>, []],
     ),

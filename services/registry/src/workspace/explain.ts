@@ -259,7 +259,8 @@ function deadlinesOf({ state, because, vitals, timers, idleSince }: Known): Dead
           : []),
       ];
     case 'failed':
-      return external && vitals === null ? [] : [after(heard, timers.lease, `It goes offline${restarts}.`)];
+      // Who failed to start never promised a beat: only one that came after that begins a lease.
+      return heard === since ? [] : [after(heard, timers.lease, `It goes offline${restarts}.`)];
     default:
       return [];
   }

@@ -14,6 +14,11 @@ const goes = (to: 'offline' | 'paused'): WorkspaceFact => ({
   data: { from: 'online', to, reason: to === 'paused' ? 'pause' : 'liveness-lost', clearsUrl: true, event: null },
 });
 
+const failedToStart: WorkspaceFact = {
+  type: 'workspace.status',
+  data: { from: 'provisioning', to: 'failed', reason: 'provision-failed', clearsUrl: false, event: null },
+};
+
 /** Time passes, and they look. */
 async function after(world: World, ms: number, ...sweepers: Running[]): Promise<void> {
   world.around.clock.advance(ms);
@@ -116,6 +121,24 @@ describe('a workspace that is silent', () => {
     expect(await reported(world)).toEqual([{ about: heard }]);
     await after(world, LEASE_MS, sweeper);
     expect((await reported(world)).map(({ about }) => about).toSorted()).toEqual([heard, late].toSorted());
+  });
+
+  it('I11: whose start failed is lost only if it beat after that', async ({ world }) => {
+    const { registry } = world.around;
+    const [lived, stillborn] = [await registry.create({ at: AT }), await registry.create()];
+    world.around.beat(lived);
+    const sweepers = [await world.sweeper()];
+    for (const workspaceId of [lived, stillborn]) await registry.say(workspaceId, failedToStart);
+    sweepers.push(await world.sweeper());
+    for (let leases = 0; leases < 4; leases++) await after(world, LEASE_MS, ...sweepers);
+    expect(await reported(world)).toEqual([]);
+
+    world.around.beat(stillborn);
+    await waitFor(async () => {
+      await after(world, LEASE_MS, ...sweepers);
+      return (await reported(world)).length > 0;
+    });
+    expect(await reported(world)).toEqual([{ about: stillborn }]);
   });
 
   it('is reported once by two replicas, and the findings are what the log says', async ({ world, bus }) => {

@@ -7,6 +7,8 @@
  *       set; that must neither make anybody lost nor hide a death.
  *  I10. Who was reported and is still shown as there, is reported again after another period: a report may have been contradicted
  *       by what turned out to be nothing.
+ *  I11. Who failed to start never promised a beat: there, only one that came begins a period (spec 1 §2.5). Else whatever cannot be
+ *       started would be lost and started again for ever.
  */
 import { ask as askService } from '@molecule/bus';
 import { ask, type DirectoryEntry, type SweepFact, type WorkspaceId, type WorkspaceStatus } from '@molecule/contracts';
@@ -19,6 +21,8 @@ export interface SilenceRule {
   /** Begins the ids of its reports. */
   readonly name: string;
   readonly watches: (entry: DirectoryEntry) => boolean;
+  /** Whether a period begins with the status itself; else only a beat begins one (I11). */
+  readonly beginsUnheard: (entry: DirectoryEntry) => boolean;
   /** Whether who never beat may be reported: silent since the row changed last. */
   readonly unheardToo: (entry: DirectoryEntry) => boolean;
   /** How long it may last, in milliseconds; asked for at each look. */
@@ -39,6 +43,7 @@ const LEASED: ReadonlySet<WorkspaceStatus> = new Set(['online', 'degraded', 'fai
 export const leaseLapses = (leaseMs: number): SilenceRule => ({
   name: 'silence',
   watches: ({ status }) => LEASED.has(status),
+  beginsUnheard: ({ status }) => status !== 'failed',
   unheardToo: ({ external }) => !external,
   afterMs: () => leaseMs,
   report: ({ workspaceId, lastHeardAt, seconds }) => ({
@@ -53,6 +58,7 @@ export const remoteGoesStale = (afterMs: () => number): SilenceRule => ({
   name: 'stale',
   watches: ({ status, external, runtime }) =>
     (external || runtime === 'external') && (status === 'online' || status === 'degraded'),
+  beginsUnheard: () => true,
   unheardToo: () => true,
   afterMs,
   report: ({ workspaceId, lastHeardAt, seconds }) => ({
@@ -78,14 +84,19 @@ export class SilenceSweep {
     this.#parts = parts;
     this.#rule = rule;
     this.#deafUntil = parts.clock.monotonicMs();
-    const watched = [...parts.directory.all()].filter(rule.watches);
+    const watched = [...parts.directory.all()].filter(
+      (entry) => rule.watches(entry) && (rule.beginsUnheard(entry) || isOfItsStatus(entry, entry.lastBeatAt ?? 0)),
+    );
     this.#lastHeard.seed(watched.map((entry) => [entry.workspaceId, this.#monotonic(lastHeardOf(entry))]));
     const now = parts.clock.now().getTime();
     for (const entry of watched) this.#wall.set(entry.workspaceId, Math.min(lastHeardOf(entry), now));
     // A status that changed counts as heard: a period begins with it.
-    parts.directory.onChange((_fact, entry) => {
+    parts.directory.onChange((fact, entry) => {
       this.#reported.delete(entry.workspaceId);
-      if (rule.watches(entry)) return this.#note(entry.workspaceId, parts.clock.monotonicMs(), parts.clock.now().getTime());
+      const watched = rule.watches(entry);
+      if (watched && rule.beginsUnheard(entry))
+        return this.#note(entry.workspaceId, parts.clock.monotonicMs(), parts.clock.now().getTime());
+      if (watched && fact.type !== 'workspace.status') return;
       this.#lastHeard.forget(entry.workspaceId);
       this.#wall.delete(entry.workspaceId);
     });
@@ -95,6 +106,7 @@ export class SilenceSweep {
   heard(workspaceId: string, at: number): void {
     const entry = this.#parts.directory.get(workspaceId);
     if (entry === undefined || !this.#rule.watches(entry)) return;
+    if (!this.#rule.beginsUnheard(entry) && !isOfItsStatus(entry, at)) return; // the last beats are read again at our start
     this.#reported.delete(workspaceId);
     this.#note(workspaceId, this.#monotonic(at), at);
   }
@@ -158,5 +170,7 @@ export class SilenceSweep {
     if (this.#lastHeard.heard(workspaceId, monotonicMs)) this.#wall.set(workspaceId, wallMs);
   }
 }
+
+const isOfItsStatus = ({ statusSince }: DirectoryEntry, beatAt: number): boolean => beatAt > Date.parse(statusSince);
 
 const lastHeardOf = (entry: DirectoryEntry): number => Math.max(entry.lastBeatAt ?? 0, Date.parse(entry.statusSince));
