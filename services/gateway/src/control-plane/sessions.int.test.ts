@@ -81,6 +81,15 @@ describe('a cookie', () => {
     expect(sessions.size).toBe(0);
   });
 
+  it('is asked about within a bound: one too many is none for now', async ({ log }) => {
+    const { world, sessions } = await setUp(log, { maxEntries: 2 });
+    const asking = [sessions.verify('a'), sessions.verify('b')];
+    expect(sessions.verify('c'), 'at once').toBeNull();
+    expect(await Promise.all(asking)).toEqual([USER, USER]);
+    expect(await sessions.verify('c')).toEqual(USER);
+    expect(world.asked).toHaveLength(3);
+  });
+
   it('is remembered within a bound: the oldest is forgotten', async ({ log }) => {
     const { world, sessions } = await setUp(log, { maxEntries: 3 });
     for (const cookie of ['a', 'b', 'c', 'd']) await sessions.verify(cookie);

@@ -3,7 +3,8 @@
  *
  *   C1. It is asked once for a cookie, however many requests bring it, and again after 30 s; after 5 s if it said no. That it could
  *       not be asked is remembered by nobody, and counts as no.
- *   C2. What is remembered is bounded, and holds hashes alone (I10).
+ *   C2. What is remembered is bounded, and holds hashes alone (I10); so is what is asked about at a time, and what comes on top counts
+ *       as no.
  *   C3. An answer counts if it is 200, says so in so many words, and is small; a redirection is not followed (I9).
  */
 import { hash } from 'node:crypto';
@@ -39,6 +40,7 @@ export interface ControlPlaneSessionsOptions {
 
 export class ControlPlaneSessions implements SessionVerifier {
   readonly #options: ControlPlaneSessionsOptions;
+  readonly #maxEntries: number;
   readonly #path: string;
   readonly #pool: Pool;
   /** By hash, in the order in which they were learnt. */
@@ -48,6 +50,7 @@ export class ControlPlaneSessions implements SessionVerifier {
   constructor(options: ControlPlaneSessionsOptions) {
     const { origin, pathname } = new URL(options.upstream);
     this.#options = options;
+    this.#maxEntries = options.maxEntries ?? MAX_ENTRIES;
     this.#path = `${pathname.replace(/\/$/, '')}/cp/auth/tenant-member?slug=${encodeURIComponent(options.slug)}`;
     this.#pool = new Pool(origin, {
       connections: MAX_CONNECTIONS,
@@ -67,6 +70,7 @@ export class ControlPlaneSessions implements SessionVerifier {
     if (known !== undefined && this.#options.nowMs() < known.until) return known.session;
     const running = this.#asking.get(key);
     if (running !== undefined) return running;
+    if (this.#asking.size >= this.#maxEntries) return null; // C2
     const asking = this.#ask(cookie)
       .then((session) => {
         this.#remember(key, session);
@@ -106,10 +110,10 @@ export class ControlPlaneSessions implements SessionVerifier {
   }
 
   #remember(key: string, session: Session | null): void {
-    const { nowMs, maxEntries = MAX_ENTRIES } = this.#options;
+    const { nowMs } = this.#options;
     this.#remembered.delete(key);
     const [oldest] = this.#remembered.keys();
-    if (oldest !== undefined && this.#remembered.size >= maxEntries) this.#remembered.delete(oldest); // C2
+    if (oldest !== undefined && this.#remembered.size >= this.#maxEntries) this.#remembered.delete(oldest); // C2
     this.#remembered.set(key, { session, until: nowMs() + (session === null ? INVALID_MS : VALID_MS) });
   }
 }
