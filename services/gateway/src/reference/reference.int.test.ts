@@ -3,14 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDir } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
-import { call, it } from '../testing/world.ts';
+import { call, it, PRODUCTION } from '../testing/world.ts';
 
 const GENERATED = join(import.meta.dirname, '../../../../docs/reference');
-const PRODUCTION = {
-  MOLECULE_ENV: 'production',
-  ADMIN_TOKEN: 'secret',
-  SECRETS_ENCRYPTION_KEY: Buffer.alloc(32).toString('base64'),
-};
 
 describe('the reference', () => {
   it.for([{}, { MOLECULE_ENV: 'development' }, PRODUCTION])('is open in the mode of %j', async (env, { world }) => {

@@ -1,5 +1,5 @@
 import { TokenId, type WorkspaceFact, WorkspaceId } from '@molecule/contracts';
-import { scenario } from '@molecule/testkit';
+import { createdData, scenario } from '@molecule/testkit';
 import { describe, expect, it } from 'vitest';
 import { assignAgent, movedIn, movedOut, movingAgent, removeAgent, replaceAgent } from './agent-record.ts';
 import { aWorkspace } from './status.fixtures.ts';
@@ -9,28 +9,7 @@ const { given } = scenario(workspaceFold);
 const id = WorkspaceId.parse('0b6c2f53-6d52-4c0c-8f3e-0f6f7c1d2e3f');
 const agent = { agentId: TokenId.parse('00000000-0000-4000-8000-000000000001'), model: 'small' };
 const other = { agentId: TokenId.parse('00000000-0000-4000-8000-000000000002'), model: 'large' };
-const created: WorkspaceFact = {
-  type: 'workspace.created',
-  data: {
-    name: 'atlas',
-    role: null,
-    tier: 3,
-    runtime: 'echo',
-    external: false,
-    url: '',
-    parentId: null,
-    template: '',
-    model: '',
-    workspaceDir: null,
-    workspaceAccess: 'none',
-    maxConcurrentTasks: 1,
-    budgetLimit: null,
-    canvas: { x: 0, y: 0 },
-    status: 'provisioning',
-    by: 'create',
-    awarenessNamespace: 'workspace:x',
-  },
-};
+const created: WorkspaceFact = { type: 'workspace.created', data: createdData() };
 const assigned: WorkspaceFact = { type: 'workspace.agent-assigned', data: agent };
 const replaced: WorkspaceFact = {
   type: 'workspace.agent-replaced',
