@@ -47,6 +47,19 @@ describe('/workspaces/:id/config', () => {
       expect(await patch(text)).toMatchObject(refusal(400, 'invalid JSON'));
   });
 
+  it('grows to 1 MiB and no further, and can be made smaller again', async ({ registry }) => {
+    const id = await registry.create();
+    const patch = (key: string, bytes: number) =>
+      registry.call('PATCH', `/workspaces/${id}/config`, { body: { [key]: 'x'.repeat(bytes) } });
+    const config = async () => (await registry.call('GET', `/workspaces/${id}/config`)).body.data;
+    for (const key of ['a', 'b', 'c', 'd']) expect((await patch(key, 260_000)).status).toBe(200);
+    expect(await patch('e', 10_000)).toMatchObject(refusal(413, 'body too large or unreadable'));
+    expect(Object.keys(await config())).toEqual(['a', 'b', 'c', 'd']);
+    expect((await patch('a', 1)).status).toBe(200);
+    expect((await patch('e', 10_000)).status).toBe(200);
+    expect(await config()).toMatchObject({ a: 'x', e: 'x'.repeat(10_000) });
+  });
+
   it('belongs to a workspace that there is, or was', async ({ registry, postgresUrl }) => {
     const gone = await registry.create();
     for (const id of [randomUUID(), 'nobody'])

@@ -50,7 +50,8 @@ export function dataRoutes(parts: Parts) {
       '/workspaces/:id/config',
       doc({
         summary: 'Lay top-level keys over what a workspace’s page was configured with',
-        description: 'Nothing is deleted. What is no object has no keys, and changes nothing.',
+        description:
+          'Nothing is deleted. What is no object has no keys, and changes nothing. A patch holds 256 KiB at most, and the document 1 MiB.',
         source: 'spec 1 §1.10',
         answers: { 200: { description: 'Merged', body: Updated } },
         refusals: [
@@ -63,12 +64,11 @@ export function dataRoutes(parts: Parts) {
       body(z.unknown(), invalidConfig, { maxBytes: MAX_CONFIG_BYTES }),
       async (c) => {
         const id = namedWorkspace(c);
-        const merged = await orFail(
-          c,
-          'failed to update config',
-          async () => id !== null && (await mergeConfig(ledger.db, id, c.req.valid('json'))),
+        const outcome = await orFail(c, 'failed to update config', async () =>
+          id === null ? 'absent' : mergeConfig(ledger.db, id, c.req.valid('json')),
         );
-        if (!merged) throw new Refusal('failed', 'failed to update config');
+        if (outcome === 'too-large') throw invalidConfig({ kind: outcome });
+        if (outcome === 'absent') throw new Refusal('failed', 'failed to update config');
         return json(c, { status: 'updated' });
       },
     )
