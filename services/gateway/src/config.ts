@@ -27,6 +27,8 @@ const Fields = z.object({
   CORS_ORIGINS: z.string().optional(),
   /** Requests that one address may make in a minute. */
   RATE_LIMIT: configPieces.lenientCount(600),
+  /** Sockets and event streams that one address may have open at a time. */
+  CONNECTIONS_PER_ADDRESS: configPieces.count(2_000),
   /** Production: how many different wrong credentials one address may show in a minute. */
   AUTH_FAILURES_PER_MINUTE: configPieces.count(60),
   /** The organisation whose platform this is; requests that were meant for another are not here. */

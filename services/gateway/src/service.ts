@@ -35,6 +35,7 @@ import { createEdge, type EdgeParts, type Forward } from './edge.ts';
 import { EdgeDirectory } from './edge-directory.ts';
 import { HEARTBEAT_PATH, heartbeatBridge, heartbeatDoc } from './heartbeat.ts';
 import { Lockout } from './limits/lockout.ts';
+import { OpenConnections } from './limits/open-connections.ts';
 import { rateLimits } from './limits/rate-limit.ts';
 import { EdgeMetrics } from './metrics.ts';
 import { bearerOf, Principals } from './principal.ts';
@@ -114,6 +115,7 @@ export async function createGateway(
   });
   const limits = rateLimits({ perMinute: config.RATE_LIMIT, devOpen: principals.devOpen, nowMs });
   const lockout = production ? new Lockout({ perMinute: config.AUTH_FAILURES_PER_MINUTE, nowMs }) : null;
+  const connections = new OpenConnections(config.CONNECTIONS_PER_ADDRESS);
   const tenantGuard =
     config.MOLECULE_ORG_ID === undefined
       ? null
@@ -200,6 +202,7 @@ export async function createGateway(
   const streams = new EventStreams({
     fanout,
     replayer,
+    connections,
     resolve: (id) => directory.resolve(id),
     hasEnded: (credential) => hasEnded(credential, directory),
     log,
@@ -253,6 +256,7 @@ export async function createGateway(
     limits,
     tenantGuard,
     lockout,
+    connections,
     principals,
     metrics: edgeMetrics,
     denials,

@@ -1,9 +1,10 @@
 /** The door of sockets in the order of the edge (spec 1 §4.1), and the end of those whose right ends (S1, S3). */
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { manualClock } from '@molecule/testkit';
+import { manualClock, waitFor } from '@molecule/testkit';
 import { describe, expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { listenTo, openStream } from '../testing/listeners.ts';
 import { bearer, call, type Gateway, it, PRODUCTION } from '../testing/world.ts';
 
 interface Knock {
@@ -42,6 +43,21 @@ describe('a socket', () => {
     expect(limited).toMatchObject({ status: 429, text: '{"error":"rate limit exceeded","retry_after":60}' });
     expect(limited.headers).toMatchObject({ 'retry-after': '60', 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '0' });
     expect(limited.headers['x-frame-options']).toBeUndefined();
+  });
+
+  it('is one of so many that its address may have open; event streams count among them', async ({ world }) => {
+    const { id, token } = await world.registry.enrol();
+    const gateway = await world.gateway({ CONNECTIONS_PER_ADDRESS: '2' });
+    const stream = await openStream(gateway, id, { headers: bearer(token) });
+    const { socket } = await listenTo(gateway);
+    const refused = { status: 429, text: '{"error":"too many open connections"}' };
+    expect(await knock(gateway)).toMatchObject(refused);
+    await expect(openStream(gateway, id, { headers: bearer(token) })).rejects.toThrow(`429 ${refused.text}`);
+    socket.terminate();
+    await waitFor(async () => (await knock(gateway)).status === 101, { what: 'room for one more' });
+    expect(await knock(gateway)).toMatchObject(refused);
+    stream.response.destroy();
+    await waitFor(async () => (await knock(gateway)).status === 101, { what: 'room where a stream was' });
   });
 
   it('of another tenant is not here', async ({ world }) => {

@@ -18,6 +18,7 @@ import type { Cors } from '../cors.ts';
 import { pathOf } from '../edge.ts';
 import type { Admission } from '../limits/fixed-windows.ts';
 import type { Lockout } from '../limits/lockout.ts';
+import type { OpenConnections } from '../limits/open-connections.ts';
 import { exhausted, isExhausted, limitHeaders, type RateLimits } from '../limits/rate-limit.ts';
 import type { EdgeMetrics } from '../metrics.ts';
 import { peerOf } from '../peer.ts';
@@ -47,6 +48,7 @@ export interface DoorParts {
   readonly limits: RateLimits;
   readonly tenantGuard: TenantGuard | null;
   readonly lockout: Lockout | null;
+  readonly connections: OpenConnections;
   readonly principals: Principals;
   readonly metrics: EdgeMetrics;
   readonly denials: Denials;
@@ -65,6 +67,10 @@ export interface DoorParts {
 interface Admitted {
   readonly audience: Audience;
   readonly credential: Credential;
+}
+interface Welcomed extends Admitted {
+  readonly since: string | null;
+  readonly peer: string;
 }
 /** Who was not, and what is said to them. */
 interface Refused {
@@ -133,14 +139,15 @@ export class SocketDoor {
     const started = performance.now();
     const peer = peerOf(request);
     const answer = (judged: Judgement): void => {
-      const judgement = this.#closing ? CLOSING : judged; // also who was asked about while everybody was sent away
+      const admitted = 'status' in judged ? judged : (this.#judgeRoom(peer) ?? judged);
+      const judgement = this.#closing ? CLOSING : admitted; // also who was asked about while everybody was sent away
       this.#account(judgement, peer, started);
       const limit = this.#limitHeaders.get(request) ?? [];
       if ('status' in judgement)
         refuse(socket, judgement, limit); // S1
       else
         this.#server.handleUpgrade(request, socket, head, (websocket) => {
-          this.#welcome(websocket, socket as Socket, { ...judgement, since: sinceOf(request.url) });
+          this.#welcome(websocket, socket as Socket, { ...judgement, since: sinceOf(request.url), peer });
         });
     };
     const judgement = this.#closing ? CLOSING : this.#judge(request, peer);
@@ -162,6 +169,12 @@ export class SocketDoor {
     if (refused?.reason != null) denials.add({ reason: refused.reason, method: 'GET', path: SOCKET_PATH, peer });
     if (refused?.before === 'figures') return;
     metrics.answered('GET', SOCKET_PATH, refused?.status ?? 101, (performance.now() - started) / 1000);
+  }
+
+  /** `null`: there is room for one more of this address. */
+  #judgeRoom(peer: string): Refused | null {
+    const refusal = this.#parts.connections.judge(peer);
+    return refusal === null ? null : { status: statusOf(refusal.kind), body: { error: refusal.message }, reason: 'rate-limited' };
   }
 
   #judge(request: IncomingMessage, peer: string): Judgement | Promise<Judgement> {
@@ -215,8 +228,9 @@ export class SocketDoor {
     };
   }
 
-  #welcome(websocket: WebSocket, socket: Socket, admitted: Admitted & { readonly since: string | null }): void {
-    const { fanout, replayer, log } = this.#parts;
+  #welcome(websocket: WebSocket, socket: Socket, { peer, ...admitted }: Welcomed): void {
+    const { fanout, replayer, connections, log } = this.#parts;
+    const closed = connections.opened(peer);
     socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
     socket.setNoDelay?.(true);
     this.#open.add(websocket);
@@ -241,6 +255,7 @@ export class SocketDoor {
     websocket.once('close', () => {
       fanout.leave(client);
       this.#open.delete(websocket);
+      closed();
     });
     if (admitted.since !== null) void replayer.catchUp(client, admitted.since);
     // S2: without a listener to messages they are dropped as they come.

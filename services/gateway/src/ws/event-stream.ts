@@ -10,6 +10,7 @@ import { type DirectoryEntry, platformUnavailable, Refusal } from '@molecule/con
 import { problem, type RawRoute, workspaceRefusal } from '@molecule/http';
 import type { Log } from '@molecule/service';
 import { z } from 'zod';
+import { type OpenConnections, TOO_MANY } from '../limits/open-connections.ts';
 import type { ClientOptions } from './client.ts';
 import { type Credential, credentialOf } from './credential.ts';
 import type { Fanout } from './fanout.ts';
@@ -24,6 +25,7 @@ const ENDING_MS = 1_000;
 export interface EventStreamParts {
   readonly fanout: Fanout;
   readonly replayer: Replayer;
+  readonly connections: OpenConnections;
   /** The workspace, removed or not; rejects when that cannot be said now. */
   readonly resolve: (workspaceId: string) => Promise<Pick<DirectoryEntry, 'workspaceId'> | undefined>;
   /** Whether the right to listen has ended since it was judged. */
@@ -60,9 +62,10 @@ export class EventStreams {
       refusals: [
         ['not-found', 'workspace not found'],
         ['failed', 'failed to verify workspace'],
+        ['too-many', TOO_MANY],
       ],
     },
-    handle: async (request, response, { params, context: { principal } }) => {
+    handle: async (request, response, { params, context: { principal, peer } }) => {
       const id = (params[0] ?? '').toLowerCase();
       const refusal = workspaceRefusal(principal, id);
       if (refusal !== null) throw refusal; // V1
@@ -71,7 +74,7 @@ export class EventStreams {
       if (this.#parts.hasEnded(credential)) throw problem.invalidWorkspaceToken(); // V3: while the registry was asked
       const { 'last-event-id': last } = request.headers;
       const since = typeof last === 'string' ? last : sinceOf(request.url);
-      this.#begin(response, { audience: { kind: 'workspace', id }, credential, since });
+      this.#begin(response, peer, { audience: { kind: 'workspace', id }, credential, since });
     },
   };
 
@@ -90,10 +93,13 @@ export class EventStreams {
     }
   }
 
-  #begin(response: ServerResponse, listener: Pick<ClientOptions, 'audience' | 'credential' | 'since'>): void {
-    const { fanout, replayer, log } = this.#parts;
+  #begin(response: ServerResponse, peer: string, listener: Pick<ClientOptions, 'audience' | 'credential' | 'since'>): void {
+    const { fanout, replayer, connections, log } = this.#parts;
     if (this.#closing) throw platformUnavailable();
     if (response.destroyed) return;
+    const refusal = connections.judge(peer);
+    if (refusal !== null) throw refusal;
+    const closed = connections.opened(peer);
     this.#open.add(response);
     const client = fanout.join({
       sink: response,
@@ -109,6 +115,7 @@ export class EventStreams {
     response.once('close', () => {
       fanout.leave(client);
       this.#open.delete(response);
+      closed();
     });
     response.on('error', (error) => log.debug({ err: error }, 'an event stream broke'));
     response.writeHead(200, HEADERS as string[]);
