@@ -50,6 +50,9 @@ export interface Backend {
   /** Containers of tiers 1 to 3 are on the machine's own network: no name leads to them, their loopback addresses do. */
   readonly onHostNetwork?: boolean;
 
+  /** Why it could never run such a workload; asked before anything is done for a start. Absent: that shows only when it starts. */
+  cannotRun?(workload: Pick<WorkloadSpec, 'runtime' | 'mount'>): Error | null;
+
   /** Makes the one workload of this workspace run, replacing an earlier one. An aborted start leaves nothing running. */
   start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome>;
 

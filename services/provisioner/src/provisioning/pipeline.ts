@@ -49,6 +49,10 @@ async function steps(parts: Parts, { workspaceId, run, options }: Start, signal:
   const chosen = template === null ? [] : await filesOfTemplate(templates, template);
   if (template !== null && chosen.length === 0)
     log.warn({ workspaceId, template }, 'a template has gone; the volume stays as it is');
+  const mount = mountOf(blueprint, parts.workspaceDir);
+  // An agent from elsewhere may have registered meanwhile: its token lives on where nothing of ours can take its place.
+  const obstacle = backend.cannotRun?.({ runtime: blueprint.runtime, mount }) ?? null;
+  if (obstacle !== null) return { kind: 'failed', failure: FAILURES.start, cause: obstacle };
   const token = await rotateToken(parts, { workspaceId, run, signal });
   if (token.kind === 'unwanted') return { kind: 'moot' };
   signal.throwIfAborted();
@@ -62,7 +66,7 @@ async function steps(parts: Parts, { workspaceId, run, options }: Start, signal:
     seed,
     files: [...chosen, ...token.files],
     resetSession: options?.resetSession === true || YES.has(env['WORKSPACE_RESET_SESSION'] ?? ''),
-    mount: mountOf(blueprint, parts.workspaceDir),
+    mount,
   };
   const started = await backend.start(spec, signal);
   return started.outcome === 'started'

@@ -76,6 +76,17 @@ describe('a workspace that was created', { timeout: 40_000 }, () => {
     expect(await world.row(workspaceId)).toMatchObject({ state: 'failed' });
   });
 
+  it.for([{ runtime: 'langgraph' }, { runtime: 'constructor' }, { workspaceDir: '/tmp', workspaceAccess: 'read_only' } as const])(
+    'keeps the tokens of whoever registered for it when no backend of its kind could run it: %j',
+    async (workspace, { world }) => {
+      const workspaceId = await world.create(workspace);
+      await world.registry.issueToken(workspaceId, 'a'.repeat(64));
+      await world.provisioner();
+      await world.told(workspaceId, 'provision.failed');
+      expect([world.token(workspaceId), world.registry.asked.replaceTokens]).toEqual(['a'.repeat(64), 0]);
+    },
+  );
+
   it('has nothing left of it when it is removed', async ({ world }) => {
     await world.provisioner();
     const workspaceId = await world.create();

@@ -55,7 +55,7 @@ const INHERITED = [
 ] as const;
 
 /** The runtimes that can run as a process here, and their adapters. Others need an image. */
-const ADAPTERS: Readonly<Record<string, string>> = { echo: 'echo' };
+const ADAPTERS: ReadonlyMap<string, string> = new Map([['echo', 'echo']]);
 
 const RUNTIME_MAIN = fileURLToPath(new URL('../../../../../packages/runtime/src/main.ts', import.meta.url));
 const READY_LIMIT_MS = 20_000;
@@ -85,15 +85,17 @@ export class ProcessBackend implements Backend {
     return backend;
   }
 
+  cannotRun({ runtime, mount }: Pick<WorkloadSpec, 'runtime' | 'mount'>): Error | null {
+    if (!ADAPTERS.has(runtime)) return new Error(`runtime ${runtime} cannot run as a process, it needs Docker`);
+    if (mount?.readOnly) return new Error('a process cannot be kept from writing to its directory, that needs Docker');
+    return null;
+  }
+
   async start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome> {
     const prefix = id12(spec.workspaceId);
-    const adapter = ADAPTERS[spec.runtime];
-    if (adapter === undefined) {
-      return { outcome: 'failed', cause: new Error(`runtime ${spec.runtime} cannot run as a process, it needs Docker`) };
-    }
-    if (spec.mount?.readOnly) {
-      return { outcome: 'failed', cause: new Error('a process cannot be kept from writing to its directory, that needs Docker') };
-    }
+    const adapter = ADAPTERS.get(spec.runtime);
+    const obstacle = this.cannotRun(spec);
+    if (obstacle !== null || adapter === undefined) return { outcome: 'failed', cause: obstacle };
     try {
       return await this.#start(spec, adapter, signal);
     } catch (error) {
