@@ -10,7 +10,7 @@
  *       who publishes is told of the link (`onReconnect`) before anything is sent over it, and may end the batch then.
  */
 import type { RecordedFact } from '@molecule/contracts';
-import { backoff, type Log, sleep } from '@molecule/service';
+import { backoff, Gate, type Log, sleep } from '@molecule/service';
 import type { Bus } from './connection.ts';
 import { type EncodedFact, encodeFact } from './envelope.ts';
 
@@ -107,29 +107,5 @@ class Trouble {
     if (!this.#told) return;
     this.#told = false;
     this.#bus.complain('publishing facts', null);
-  }
-}
-
-/** Lets so many in at a time; the others wait in line. */
-class Gate {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(size: number) {
-    this.#free = size;
-  }
-
-  async enter(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#free++;
   }
 }

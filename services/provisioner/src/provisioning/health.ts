@@ -5,12 +5,13 @@
  *   K2. What is found is told as evidence of that very run; the registry decides what it means (D5).
  *   K3. A stop that failed, or was lost with whoever had been asked for it, is made good here.
  */
+
 import { id12, type WorkspaceId, type WorkspaceStatus } from '@molecule/contracts';
+import { Gate } from '@molecule/service';
 import { containers } from '../container/container.ts';
 import { reportExited } from '../container/decisions.ts';
 import { workloadsIn } from '../container/projections/container-list.ts';
 import type { Parts } from '../parts.ts';
-import { Limiter } from './limiter.ts';
 import type { Runs } from './runs.ts';
 
 const LOOK_LIMIT_MS = 10_000;
@@ -33,9 +34,9 @@ export function healthDuty(status: WorkspaceStatus | undefined): 'look' | 'stop'
 /** One pass. `leading` ends it when another replica may be at it. */
 export async function sweepHealth(parts: Parts, runs: Runs, leading: AbortSignal): Promise<void> {
   if (parts.backend.name === 'none') return;
-  const limiter = new Limiter(AT_ONCE);
+  const gate = new Gate(AT_ONCE);
   const workloads = await workloadsIn(parts.ledger.db, 'running');
-  await Promise.all(workloads.map((workload) => limiter.within(() => tend(parts, runs, workload, leading))));
+  await Promise.all(workloads.map((workload) => gate.pass(() => tend(parts, runs, workload, leading))));
 }
 
 async function tend(

@@ -8,11 +8,10 @@
  */
 import { id12, type WorkspaceId } from '@molecule/contracts';
 import { isUnavailable } from '@molecule/event-store';
-import { backoff, sleep } from '@molecule/service';
+import { backoff, Gate, sleep } from '@molecule/service';
 import { containers } from '../container/container.ts';
 import { reportFailed, reportStarted, reportStopped } from '../container/decisions.ts';
 import type { Parts } from '../parts.ts';
-import { Limiter } from './limiter.ts';
 import { provision, type Start } from './pipeline.ts';
 
 export interface StopResult {
@@ -44,14 +43,14 @@ interface Operation {
 export class Runs {
   readonly #parts: Parts;
   readonly #options: RunsOptions;
-  readonly #limiter: Limiter;
+  readonly #gate: Gate;
   readonly #operations = new Map<string, Operation>();
   readonly #closing = new AbortController();
 
   constructor(parts: Parts, options: RunsOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.#limiter = new Limiter(options.atOnce);
+    this.#gate = new Gate(options.atOnce);
   }
 
   /** Starts the workload of a run that was taken on. Returns at once. `leading` ends when another replica may take it over. */
@@ -59,7 +58,7 @@ export class Runs {
     const giveUp = new AbortController();
     void this.#next(id12(start.workspaceId), giveUp, async () => {
       const ended = AbortSignal.any([this.#closing.signal, leading]);
-      await this.#limiter.within(() => this.#start(start, giveUp.signal, ended));
+      await this.#gate.pass(() => this.#start(start, giveUp.signal, ended));
     });
   }
 

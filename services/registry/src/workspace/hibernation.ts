@@ -8,10 +8,9 @@
  */
 import { Refusal, type WorkspaceId } from '@molecule/contracts';
 import type { CommandMeta } from '@molecule/event-store';
-import { sleep } from '@molecule/service';
+import { Gate, sleep } from '@molecule/service';
 import type { Parts } from '../parts.ts';
 import { stopRuntime } from './backend.ts';
-import { Gate } from './gate.ts';
 import { hibernate, hibernated } from './lifecycle.ts';
 
 const CONCURRENT_STOPS = 8;

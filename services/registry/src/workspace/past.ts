@@ -6,11 +6,12 @@
  *   Y2. What beats said is no fact (D6): nothing is known of the vitals of back then.
  *   Y3. One look back over all workspaces at a time: it reads the whole log, and must take nothing from those who ask about now.
  */
+
 import { type RecordedWorkspaceFact, WorkspaceId } from '@molecule/contracts';
 import type { Ledger } from '@molecule/event-store';
+import { Gate } from '@molecule/service';
 import type { Tables } from '../database.ts';
 import { workspace } from './aggregate.ts';
-import { Gate } from './gate.ts';
 import { fieldsAfter, firstFields, type WorkspaceFields } from './projections/workspaces.ts';
 import type { WorkspaceRow } from './queries.ts';
 

@@ -193,6 +193,14 @@ describe('a beat', () => {
     live({ currentTask: 'newer' });
     expect([...pulse.takeChanged()]).toMatchObject([{ id, vitals: { currentTask: 'newer' } }]);
   });
+
+  it('are nobody’s who was removed since: a purge is not followed by a row', async () => {
+    const { live, ready, pulse, fleet } = aPulse();
+    await ready();
+    live({ currentTask: 'the last' });
+    fleet.apply([record({ type: 'workspace.removed', data: { from: 'online' } }, 2)]);
+    expect(pulse.takeChanged().size).toBe(0);
+  });
 });
 
 describe('P6: a gateway whose clock is off', () => {

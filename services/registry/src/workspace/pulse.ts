@@ -12,9 +12,8 @@
  */
 import { heardAt, heardMs } from '@molecule/bus';
 import type { Beat, LiveEvent } from '@molecule/contracts';
-import type { Clock, Log } from '@molecule/service';
+import { type Clock, Gate, type Log } from '@molecule/service';
 import type { Fleet, Member } from './fleet.ts';
-import { Gate } from './gate.ts';
 import { type BeatSigns, beatMoves, weigh } from './status.ts';
 import type { WorkspaceStore } from './store.ts';
 import { storable, type Vitals, vitalsOf } from './vitals.ts';
@@ -86,11 +85,14 @@ export class Pulse {
     });
   }
 
-  /** Whose vitals changed since the last call, to be stored. Give back what could not be. */
+  /**
+   * Whose vitals changed since the last call, to be stored. Give back what could not be. Nobody's who was removed since: a purge must
+   * not be followed by a row.
+   */
   takeChanged(): ReadonlySet<Member> {
     const changed = this.#changed;
     this.#changed = new Set();
-    return changed;
+    return new Set([...changed].filter(({ status }) => status !== 'removed'));
   }
 
   giveBack(members: ReadonlySet<Member>): void {

@@ -1,11 +1,12 @@
 /** The one door through which the registry changes workspaces: commits, and lets the fleet in memory see it at once. */
+
 import type { RecordedWorkspaceFact, WorkspaceFact, WorkspaceId } from '@molecule/contracts';
 import { type CommandMeta, type Commit, type Ledger, type Tx, VersionConflict } from '@molecule/event-store';
+import { Gate } from '@molecule/service';
 import type { Tables } from '../database.ts';
 import { workspace } from './aggregate.ts';
 import type { Decision } from './decisions.ts';
 import type { Fleet } from './fleet.ts';
-import { Gate } from './gate.ts';
 
 type WorkspaceCommit = Commit<WorkspaceFact>;
 

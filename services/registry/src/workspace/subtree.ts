@@ -6,16 +6,17 @@
  *   T3. The answer waits until every directory knows (I4); what runs is stopped after that, detached from the client, within one bound.
  *       What could not be stopped is stopped by the provisioner, which hears of the pause as well.
  */
+
 import type { WorkspaceId } from '@molecule/contracts';
 import type { Barrier } from '@molecule/directory';
 import type { CommandMeta } from '@molecule/event-store';
+import { Gate } from '@molecule/service';
 import type { Kysely } from 'kysely';
 import type { Tables } from '../database.ts';
 import type { Parts } from '../parts.ts';
 import { workspace } from './aggregate.ts';
 import { hasBackend, STOP_TIMEOUT_MS, stopRuntime } from './backend.ts';
 import type { Decision } from './decisions.ts';
-import { Gate } from './gate.ts';
 import { pause, resume } from './lifecycle.ts';
 import { weigh } from './status.ts';
 import type { WorkspaceStore } from './store.ts';
