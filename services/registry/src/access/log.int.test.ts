@@ -57,7 +57,7 @@ describe('GET /admin/access', () => {
     for (let n = 0; n < 3; n++) bus.nats.publish(subjects.denials, JSON.stringify(report));
     bus.nats.publish(subjects.denials, JSON.stringify({ ...report, gateway: 'gateway-2', omitted: 0 }));
     const listed = async () => (await registry.call('GET', '/admin/access')).body;
-    await waitFor(async () => (await listed()).length === 2);
+    await waitFor(async () => (await listed()).length === 2, { timeoutMs: 15_000, what: 'both reports' });
     const { gateway: _, ...told } = report;
     expect((await listed()).map(({ type, workspace_id, data }: Record<string, unknown>) => [type, workspace_id, data])).toEqual([
       ['access.denied', null, { ...told, omitted: 0 }],
