@@ -568,10 +568,14 @@ describe('an idle workspace', () => {
     others.openCalls = 1;
     await waitFor(() => others.openSeen, { what: 'the open call to be seen' });
     others.openCalls = 0;
-    clock.advance(10 * MINUTE - 1);
+    clock.advance(1);
+    const ended = clock.now().getTime();
+    const lastLook = async () => (await registry.service.health()).loops['hibernation-monitor']?.lastTickAt ?? '';
+    await waitFor(async () => Date.parse(await lastLook()) >= ended, { what: 'the look that saw it to end' });
+    clock.advance(10 * MINUTE - 2);
     await registry.status(id, gateway);
     expect(await registry.status(id)).toBe('online');
-    clock.advance(1);
+    clock.advance(2);
     await until(registry, id, 'hibernated');
   });
 });
