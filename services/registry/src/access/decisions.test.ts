@@ -57,8 +57,18 @@ describe('minting an org token', () => {
 
   it('names the session', () =>
     given()
-      .when(mintOrgToken(token(1), { name: '', by: { kind: 'session' } }))
+      .when(mintOrgToken(token(1), { name: '', by: { kind: 'session', sessionId: null } }))
       .then({ type: 'access.token-issued', data: { ...token(1), name: '', orgId: '', createdBy: 'session' } }));
+
+  it('K1: is refused to a session that ended meanwhile', () => {
+    const minting = mintOrgToken(token(1), { name: '', by: { kind: 'session', sessionId: id(11) } });
+    given(opened(11))
+      .when(minting)
+      .then({ type: 'access.token-issued', data: { ...token(1), name: '', orgId: '', createdBy: 'session' } });
+    given(opened(11), opened(12), closed(11, 'logout'))
+      .when(minting)
+      .thenRefused({ kind: 'unauthenticated', message: 'admin auth required' });
+  });
 
   it('names the org token, whose organisation it inherits', () =>
     given(issued(1, 'acme'))

@@ -1,8 +1,8 @@
 /**
  * What may become of org tokens and sessions.
  *
- *   K1. What was done with an org token is done only while that token lives, on the very state that is decided on: whoever revokes
- *       it and whoever uses it cannot both be right.
+ *   K1. What was done with an org token, or with a session, is done only while that lives, on the very state that is decided on:
+ *       whoever ends it and whoever uses it cannot both be right. A body that comes slowly keeps no right alive.
  *   K2. A session ends with the token it was opened with, in one commit. That an admin token was replaced is known by gateways at
  *       once (principal.ts, P6), and here when the next one opens a session.
  *   K3. There are never more than so many sessions open; those whose time is over make room first.
@@ -24,7 +24,8 @@ export interface NewOrgToken {
 /** Who asks for a token (spec 1 §4.8): an org token, somebody with a cookie, or whoever else is let in. */
 export type Minter =
   | { readonly kind: 'org'; readonly tokenId: string }
-  | { readonly kind: 'session' }
+  /** `sessionId`: by which alone it is let in; `null`: something else lets it in too, or somebody else vouches for the session. */
+  | { readonly kind: 'session'; readonly sessionId: string | null }
   | { readonly kind: 'admin' };
 
 /** `POST /org/tokens`. A token that an org token mints belongs to its organisation. */
@@ -42,6 +43,8 @@ function originOf(state: Access, by: Minter): { createdBy: string; orgId: string
       return { createdBy: `org-token:${prefix}`, orgId };
     }
     case 'session':
+      if (by.sessionId !== null && !state.sessions.some(({ sessionId }) => sessionId === by.sessionId))
+        throw new Refusal('unauthenticated', 'admin auth required');
       return { createdBy: 'session', orgId: '' };
     case 'admin':
       return { createdBy: 'admin-token', orgId: '' };

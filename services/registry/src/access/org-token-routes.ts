@@ -1,6 +1,6 @@
 /** Tokens of the organisation (spec 1 §4.8). Each opens every door but those of the agents' own classes. */
 import { Refusal } from '@molecule/contracts';
-import { auth, body, doc, json, type WithContext } from '@molecule/http';
+import { adminRefusal, auth, body, doc, json, type WithContext } from '@molecule/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { commandOf, orFail } from '../http.ts';
@@ -96,7 +96,10 @@ export function orgTokenRoutes(parts: Parts) {
 }
 
 function minterOf(c: Context<WithContext>): Minter {
-  const { identity, session } = c.get('context').principal;
+  const { principal } = c.get('context');
+  const { identity, session } = principal;
   if (identity.kind === 'org') return identity;
-  return session !== null || c.req.header('cookie') !== undefined ? { kind: 'session' } : { kind: 'admin' };
+  if (session === null && c.req.header('cookie') === undefined) return { kind: 'admin' };
+  const alone = session?.kind === 'canvas' && adminRefusal({ ...principal, session: null }) !== null;
+  return { kind: 'session', sessionId: alone ? session.id : null };
 }

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type Identity, subjects } from '@molecule/contracts';
 import { waitFor, it as withServers } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
-import { aDirectory, NOBODY, type Registry, startRegistry, withRegistry } from '../fixtures.ts';
+import { ADMIN, aDirectory, NOBODY, type Registry, startRegistry, withRegistry } from '../fixtures.ts';
 
 const it = withRegistry(withServers);
 
@@ -61,7 +61,7 @@ describe('POST /org/tokens', () => {
     const first = (await mint(registry)).body;
     await mint(registry, undefined, { as: asOrg(first) });
     await mint(registry, undefined, { headers: { cookie: 'some=thing' } });
-    await mint(registry, undefined, { as: NOBODY, principal: { session: { kind: 'canvas', id: randomUUID() } } });
+    await mint(registry, undefined, { as: NOBODY, principal: { session: { kind: 'control-plane', id: 'u' } } });
     const { tokens, count } = (await registry.call('GET', '/org/tokens')).body;
     expect(tokens.map(({ created_by }: { created_by: string }) => created_by)).toEqual([
       'session',
@@ -80,6 +80,17 @@ describe('POST /org/tokens', () => {
       body: { error: 'invalid admin auth token' },
     });
   });
+});
+
+it('a session that ended while its request was on the way mints nothing, unless something else lets it in', async ({
+  registry,
+}) => {
+  const session = { kind: 'canvas', id: randomUUID() } as const;
+  const refused = await mint(registry, undefined, { as: NOBODY, principal: { session } });
+  expect(refused).toMatchObject({ status: 401, body: { error: 'admin auth required' } });
+  expect((await mint(registry, undefined, { as: ADMIN, principal: { session } })).status).toBe(200);
+  const elsewhere = { kind: 'control-plane', id: 'u' } as const;
+  expect((await mint(registry, undefined, { as: NOBODY, principal: { session: elsewhere } })).status).toBe(200);
 });
 
 describe('GET /org/tokens', () => {

@@ -353,28 +353,37 @@ describe('minting a token for a workspace (§4.7)', () => {
 
   it('adds one to those there are', () =>
     given(created, issued(1))
-      .when(issueTokenWithinLimit(token(2)))
+      .when(issueTokenWithinLimit(token(2), null))
       .then(minted));
+
+  it('is refused to a token of it that was revoked meanwhile', () => {
+    given(created, issued(1))
+      .when(issueTokenWithinLimit(token(2), token(1).tokenId))
+      .then(minted);
+    given(created, issued(1), issued(3), { type: 'token.revoked', data: { tokenId: token(1).tokenId, by: 'api' } })
+      .when(issueTokenWithinLimit(token(2), token(1).tokenId))
+      .thenRefused({ kind: 'unauthenticated', message: 'invalid workspace auth token' });
+  });
 
   it('is refused at the fiftieth live one; a revoked one makes room', () => {
     given(created, ...many(MAX_LIVE_TOKENS - 1))
-      .when(issueTokenWithinLimit(token(2)))
+      .when(issueTokenWithinLimit(token(2), null))
       .then(minted);
     given(created, ...many(MAX_LIVE_TOKENS))
-      .when(issueTokenWithinLimit(token(2)))
+      .when(issueTokenWithinLimit(token(2), null))
       .thenRefused({ kind: 'too-many', message: 'maximum 50 active tokens per workspace' });
     given(created, ...many(MAX_LIVE_TOKENS), {
       type: 'token.revoked',
       data: { tokenId: TokenId.parse('10000000-0000-4000-8000-000000000000'), by: 'api' },
     })
-      .when(issueTokenWithinLimit(token(2)))
+      .when(issueTokenWithinLimit(token(2), null))
       .then(minted);
   });
 
   it('is refused to a workspace that is not there', () =>
     given()
-      .when(issueTokenWithinLimit(token(2)))
-      .thenRefused({ kind: 'not-found', message: 'workspace not found' }));
+      .when(issueTokenWithinLimit(token(2), null))
+      .thenRefused({ kind: 'failed', message: 'failed to create token' }));
 });
 
 describe('revoking a token of a workspace (§4.7)', () => {

@@ -260,11 +260,16 @@ export const issueToken =
 
 export const MAX_LIVE_TOKENS = 50;
 
-/** `POST /workspaces/:id/tokens` (§4.7). */
+/**
+ * `POST /workspaces/:id/tokens` (§4.7). `by`: the workspace's own token that asks for another, `null` where something else does. One
+ * that was revoked while its request was on the way leaves no other behind.
+ */
 export const issueTokenWithinLimit =
-  (token: NewToken): Decision =>
+  (token: NewToken, by: string | null): Decision =>
   (state) => {
     if (state.situation !== 'present') throw new Refusal('failed', 'failed to create token');
+    if (by !== null && !state.tokens.some(({ tokenId }) => tokenId === by))
+      throw new Refusal('unauthenticated', 'invalid workspace auth token');
     if (state.tokens.length >= MAX_LIVE_TOKENS)
       throw new Refusal('too-many', `maximum ${MAX_LIVE_TOKENS} active tokens per workspace`);
     return issueToken(token, 'api')(state);

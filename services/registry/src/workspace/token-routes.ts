@@ -60,7 +60,7 @@ export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
         if (id === null) throw new Refusal('failed', 'failed to create token');
         const { plaintext, token } = mint();
         const { version } = await orFail(c, 'failed to create token', () =>
-          store.change(id, commandOf(c, newId), issueTokenWithinLimit(token)),
+          store.change(id, commandOf(c, newId), issueTokenWithinLimit(token, ownTokenOf(c))),
         );
         await barrier.passed(id, version);
         const message = 'Save this token now — it cannot be retrieved again.';
@@ -93,6 +93,11 @@ export function tokenRoutes({ ledger, store, barrier, mint, newId }: Parts) {
       },
     );
 }
+
+const ownTokenOf = (c: Context<WithContext>): string | null => {
+  const { identity } = c.get('context').principal;
+  return identity.kind === 'workspace' ? identity.tokenId : null;
+};
 
 function pageOf(c: Context<WithContext>): { limit: number; offset: number } {
   const limit = wholeNumber(c.req.query('limit'));

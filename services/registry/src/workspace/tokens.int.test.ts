@@ -55,6 +55,18 @@ describe('POST /workspaces/:id/tokens', () => {
     expect((await mint(other, id)).status).toBe(201);
   });
 
+  it('is refused to a token that was revoked while its request was on the way', async ({ registry }) => {
+    const id = await registry.create();
+    await mint(registry, id);
+    const [{ id: tokenId }] = (await list(registry, id)).body.tokens;
+    const again = () =>
+      registry.call('POST', `/workspaces/${id}/tokens`, { as: { kind: 'workspace', workspaceId: id, tokenId } });
+    expect((await again()).status).toBe(201);
+    await registry.call('DELETE', `/workspaces/${id}/tokens/${tokenId}`);
+    expect(await again()).toMatchObject({ status: 401, body: { error: 'invalid workspace auth token' } });
+    expect((await list(registry, id)).body.count).toBe(1);
+  });
+
   it('is refused for a workspace that is not there any more', async ({ registry, others: _ }) => {
     const id = await registry.create();
     await registry.call('DELETE', `/workspaces/${id}`);
