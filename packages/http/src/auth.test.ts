@@ -23,6 +23,17 @@ const PASSES = 'passes';
 const UNAVAILABLE = 'platform datastore unavailable — retry shortly';
 const outcome = (refusal: Refusal | null) => (refusal === null ? PASSES : refusal.message);
 
+/** The same for everybody but a service of ours. */
+const everybody = (text: string): Record<Who, string> => ({
+  anonymous: text,
+  unknown: text,
+  admin: text,
+  org: text,
+  workspace: text,
+  other: text,
+  service: PASSES,
+});
+
 /** Who gets what, in one situation. */
 const table = (
   decide: (principal: Principal) => Refusal | null,
@@ -34,15 +45,6 @@ const table = (
 };
 
 describe('the admin class (spec 1 §4.2)', () => {
-  const everybody = (text: string): Record<Who, string> => ({
-    anonymous: text,
-    unknown: text,
-    admin: text,
-    org: text,
-    workspace: text,
-    other: text,
-    service: PASSES,
-  });
   const required = 'admin auth required';
   const invalid = 'invalid admin auth token';
 
@@ -100,15 +102,6 @@ describe('the admin class (spec 1 §4.2)', () => {
 });
 
 describe('the admin class and sessions (spec 1 §4.2 step 4)', () => {
-  const everybody = (text: string): Record<Who, string> => ({
-    anonymous: text,
-    unknown: text,
-    admin: text,
-    org: text,
-    workspace: text,
-    other: text,
-    service: PASSES,
-  });
   const refused = {
     ...everybody('invalid admin auth token'),
     anonymous: 'admin auth required',
@@ -199,15 +192,6 @@ describe('the canvasOrBearer class (spec 1 §4.4)', () => {
     other: PASSES,
     service: PASSES,
   };
-  const everybody = (text: string): Record<Who, string> => ({
-    anonymous: text,
-    unknown: text,
-    admin: text,
-    org: text,
-    workspace: text,
-    other: text,
-    service: PASSES,
-  });
 
   it('takes ADMIN_TOKEN or any live workspace token; a bearer decides alone', () => {
     table(canvasRefusal, {}, usual);
