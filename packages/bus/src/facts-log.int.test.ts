@@ -41,6 +41,16 @@ describe('facts that are read again', () => {
     ]);
   });
 
+  it('are told once, also what was published again after the window of the server', async ({ bus }) => {
+    const fact = moved(aWorkspaceId(), 1);
+    const next = moved(fact.workspaceId, 2);
+    for (const one of [fact, fact, next]) await bus.js.publish(`workspace.moved.${fact.workspaceId}`, JSON.stringify(one));
+    expect((await read(bus, 0, 3)).map(({ fact: { version }, place }) => [version, place.sequence])).toEqual([
+      [1, 1],
+      [2, 3],
+    ]);
+  });
+
   it('are not read at all when one of them is gone: nobody is told less than there was', async ({ bus, log }) => {
     await publishFacts(bus, log, signalOfTest())(upTo(3).map((version) => moved(aWorkspaceId(), version)));
     await bus.jsm.streams.deleteMessage(STREAMS.facts, 2);

@@ -6,7 +6,7 @@
  */
 import { type AnyRecordedFact, STREAMS } from '@molecule/contracts';
 import type { Bus } from './connection.ts';
-import { decodeFact } from './envelope.ts';
+import { decodeFact, RecentIds } from './envelope.ts';
 import { FactsGone } from './errors.ts';
 import type { FactPlace } from './follow.ts';
 import { storedMessage } from './parked.ts';
@@ -33,7 +33,7 @@ export async function factsExtent(bus: Bus): Promise<FactsExtent> {
 }
 
 /**
- * The facts behind `after` up to `upTo`, in order, batch by batch; what followers pass over is not among them.
+ * The facts behind `after` up to `upTo`, in order, batch by batch; what followers pass over is not among them, nor what is stored twice.
  *
  * @throws FactsGone when one of them is no longer kept
  */
@@ -41,6 +41,7 @@ export async function* readFacts(
   bus: Bus,
   { epoch, after, upTo }: { readonly epoch: string; readonly after: number; readonly upTo: number },
 ): AsyncGenerator<readonly PlacedFact[]> {
+  const seen = new RecentIds();
   for (let next = after + 1; next <= upTo; next += AT_A_TIME) {
     const sequences = Array.from({ length: Math.min(AT_A_TIME, upTo - next + 1) }, (_, at) => next + at);
     const stored = await Promise.all(sequences.map((sequence) => storedMessage(bus, STREAMS.facts, sequence)));
@@ -49,7 +50,9 @@ export async function* readFacts(
       if (message === undefined) throw new FactsGone(sequence);
       if (message.onlyFor !== undefined) return [];
       const decoded = decodeFact(message.body);
-      return decoded.kind === 'fact' ? [{ fact: decoded.fact, place: { epoch, sequence } }] : [];
+      if (decoded.kind !== 'fact' || seen.has(decoded.fact.id)) return [];
+      seen.add(decoded.fact.id);
+      return [{ fact: decoded.fact, place: { epoch, sequence } }];
     });
   }
 }
