@@ -24,6 +24,10 @@ it.each([
   ['/cp/auth/..%5ctenants%5cconfig', null],
   ['/cp/auth/..\\tenants\\config', null],
   ['/cp/auth/%2e%2e%2f%2e%2e%2fadmin', null],
+  ['/cp/auth/%252e%252e/admin', null],
+  ['/cp/auth/..%252Fadmin', null],
+  ['/cp/auth/%25252e%25252e/admin', null],
+  ['/cp/templates/100%25ab', '/cp/templates/100%25ab'],
   ['/cp/auth/%zz', null],
   ['/cp//auth/me', null],
 ])('%s → %s', (path, open) => expect(controlPlanePath(path)).toBe(open));

@@ -9,7 +9,7 @@ const OPEN = [/^\/cp\/auth\//, /^\/cp\/orgs(\/|$)/, /^\/cp\/billing\//, /^\/cp\/
 
 /**
  * The path to ask for, or `null` when it is not to be asked for. It has to be open as it stands and as it reads decoded: whoever
- * decodes it later comes to no other place.
+ * decodes it later comes to no other place. Dots and slashes that are encoded twice have no honest use.
  */
 export function controlPlanePath(path: string): string | null {
   const { pathname } = new URL(path, 'http://control-plane');
@@ -19,6 +19,7 @@ export function controlPlanePath(path: string): string | null {
   } catch {
     return null;
   }
+  if (/%(2e|2f|5c|25)/i.test(decoded)) return null;
   const isOpen = (candidate: string) => OPEN.some((pattern) => pattern.test(candidate));
   return isOpen(pathname) && isOpen(decoded) ? pathname : null;
 }
