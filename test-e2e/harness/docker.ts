@@ -79,16 +79,19 @@ export class Engine {
   async leave(prefix: string, image: string, { installation }: Leftover = {}): Promise<number> {
     this.#prefixes.add(prefix);
     const labels = installation === undefined ? {} : { [LABELS.managed]: 'true', [LABELS.installation]: installation };
-    await this.#docker.createVolume({ Name: `ws-${prefix}-configs`, Labels: labels });
+    const volume = `ws-${prefix}-configs`;
+    await this.#docker.createVolume({ Name: volume, Labels: labels });
     const container = await this.#docker.createContainer({
       name: `ws-${prefix}`,
       Image: image,
       Entrypoint: ['/usr/bin/node', '-e', 'setInterval(() => {}, 60_000)'],
       Labels: labels,
-      HostConfig: { NetworkMode: 'none', Binds: [`ws-${prefix}-configs:/configs`] },
+      HostConfig: { NetworkMode: 'none', Binds: [`${volume}:/configs`] },
     });
     await container.start();
-    return Date.parse((await container.inspect()).Created);
+    // The first of what is left, to the second: the grace counts from there.
+    const { CreatedAt } = (await this.#docker.getVolume(volume).inspect()) as { readonly CreatedAt?: string };
+    return Date.parse(CreatedAt ?? (await container.inspect()).Created);
   }
 
   /** Removes all that was tracked or left, whatever became of it. */
