@@ -23,8 +23,11 @@ export interface ConnectionOptions {
 const CONNECT_TIMEOUT_MS = 2_000;
 /** The server gives up first, so that a connection is thrown away only when the server itself is stuck. */
 const ANSWER_GRACE_MS = 500;
-/** A transaction forgotten by a defect of ours must not hold the readers of the log back for ever (E3). */
-const IDLE_IN_TRANSACTION_MS = 30_000;
+/**
+ * A transaction that nobody goes on with, forgotten or of a process that is frozen, holds back every reader of every log on the server
+ * (E3): not for longer than a statement may take.
+ */
+const IDLE_IN_TRANSACTION_MS = 5_000;
 
 /** `host:port/database`, for logs: no user, no password. */
 export const whereIs = (databaseUrl: string): string => {

@@ -57,6 +57,27 @@ describe('a connection that is lost', () => {
     expect(await ledger.db.selectFrom('tallies').selectAll().execute()).toMatchObject([{ total: '1' }]);
   });
 
+  it('E3: whose process stands still in a transaction, holds the log back for no longer than a statement may take', async ({
+    ledger,
+    replica,
+  }) => {
+    const frozen = await replica();
+    const standing = Promise.withResolvers<void>();
+    let runs = 0;
+    const transaction = frozen.transaction(async (tx) => {
+      await tx.query('select pg_current_xact_id()');
+      if (runs++ === 0) await standing.promise;
+      await tx.query('select'); // the server has ended it meanwhile: all is done again
+      return runs;
+    });
+    await ledger.transact(plain, { id: 'a', commandId: '1' }, add(1));
+    expect((await ledger.readFacts({ limit: 10 })).hidden).toBe(true);
+    const seen = async () => (await ledger.readFacts({ limit: 10 })).facts.length === 1;
+    await waitFor(seen, { timeoutMs: 15_000, what: 'the server to end the transaction' });
+    standing.resolve();
+    expect(await transaction).toBe(2);
+  });
+
   it('E4: during the commit of a command: its facts are found, and it is told as the first', async ({ cut, relay }) => {
     let alongside = 0;
     const lost = relay.cutAfter('commit\0');
