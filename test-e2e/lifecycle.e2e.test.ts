@@ -4,7 +4,7 @@
  */
 import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentProcesses } from './harness/agents.ts';
+import { agentProcess, agentProcesses } from './harness/agents.ts';
 import { type Canvas, Client } from './harness/client.ts';
 import { Cluster } from './harness/cluster.ts';
 import { factsOf } from './harness/ledger.ts';
@@ -103,8 +103,7 @@ describe('a workspace', () => {
 
   it('whose agent dies is found offline and started again, told in order', async () => {
     const id = await online('mortal');
-    const [pid] = agentProcesses(id);
-    process.kill(pid ?? 0, 'SIGKILL');
+    process.kill(agentProcess(id), 'SIGKILL');
     await canvas.hears(id, 'WORKSPACE_OFFLINE');
     await client.reaches(id, 'online');
     await answers(id);
@@ -119,7 +118,7 @@ describe('a workspace', () => {
 
   it('whose agent dies under a call is started again, as the caller is told', async () => {
     const id = await online('fragile');
-    process.kill(agentProcesses(id)[0] ?? 0, 'SIGKILL');
+    process.kill(agentProcess(id), 'SIGKILL');
     expect(await client.send(id, 'anybody?')).toEqual({
       status: 503,
       body: { error: 'workspace agent unreachable — container restart triggered', restarting: true },
@@ -169,7 +168,7 @@ describe('a service that is killed in between', () => {
     const provisioner = cluster.pid('provisioner-0');
     process.kill(provisioner, 'SIGSTOP');
     try {
-      process.kill(agentProcesses(id)[0] ?? 0, 'SIGKILL');
+      process.kill(agentProcess(id), 'SIGKILL');
       await canvas.hears(id, 'WORKSPACE_OFFLINE'); // by its silence
       await Promise.all(['registry-0', 'registry-1'].map((name) => cluster.kill(name)));
     } finally {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { id12 } from '@molecule/contracts';
 import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentProcesses } from './harness/agents.ts';
+import { agentProcess, agentProcesses } from './harness/agents.ts';
 import { Client } from './harness/client.ts';
 import { Cluster } from './harness/cluster.ts';
 import { schedule, scheduleOf } from './harness/schedules.ts';
@@ -65,7 +65,7 @@ describe('a workspace on the process backend', () => {
       source_id: null,
     });
 
-    process.kill(await agentProcess(id), 'SIGKILL');
+    process.kill(agentProcess(id), 'SIGKILL');
     await canvas.hears(id, 'WORKSPACE_OFFLINE');
     await client.reaches(id, 'online'); // started again by itself
     await waitFor(async () => (await client.send(id, 'back?')).status === 200, { what: 'an answer of the new agent' });
@@ -146,9 +146,3 @@ describe('a schedule', () => {
     canvas.close();
   });
 });
-
-async function agentProcess(workspaceId: string): Promise<number> {
-  const [pid] = agentProcesses(workspaceId);
-  if (pid === undefined) throw new Error(`no process runs for workspace ${workspaceId}`);
-  return pid;
-}

@@ -14,3 +14,10 @@ export function agentProcesses(workspaceId: string): number[] {
     })
     .map(Number);
 }
+
+/** The one process of a workspace's agent. Throws when there is none: a signal to nobody in particular would end the tests themselves. */
+export function agentProcess(workspaceId: string): number {
+  const [pid] = agentProcesses(workspaceId);
+  if (pid === undefined) throw new Error(`no process runs for workspace ${workspaceId}`);
+  return pid;
+}

@@ -214,8 +214,9 @@ describe('a server that is killed under it', () => {
     const molecule = new Molecule();
     const { url } = await molecule.ready();
     const mark = readMark(join(home, `${name}.pid.json`));
-    process.kill(mark?.pid ?? 0, 'SIGKILL');
-    await waitFor(() => readMark(join(home, `${name}.pid.json`))?.pid !== mark?.pid, {
+    if (mark === undefined) throw new Error(`${name} does not run`);
+    process.kill(mark.pid, 'SIGKILL');
+    await waitFor(() => readMark(join(home, `${name}.pid.json`))?.pid !== mark.pid, {
       timeoutMs: 20_000,
       what: `${name} to be started again`,
     });

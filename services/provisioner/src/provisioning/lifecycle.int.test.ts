@@ -141,7 +141,8 @@ describe('a workload that ends by itself', { timeout: 60_000 }, () => {
     await world.provisioner();
     const [workspaceId, alive] = [await running(world), await running(world)];
     const [pid] = await agentsOf(world, workspaceId);
-    process.kill(pid ?? 0, 'SIGKILL');
+    if (pid === undefined) throw new Error('no agent runs');
+    process.kill(pid, 'SIGKILL');
     expect((await world.told(workspaceId, 'container.exited')).data).toEqual({ workspaceId, run: 1 });
     await world.move(workspaceId, 'provisioning');
     await runs(world, workspaceId, 2);
