@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { defineRpc } from './define.ts';
 import { BackendName } from './facts/container.ts';
+import { Json } from './facts/workspace.ts';
 import { TokenId, WorkspaceId } from './ids.ts';
 import { SERVICES, type ServiceName } from './services.ts';
 import { WorkspaceStatus } from './status.ts';
@@ -21,6 +22,8 @@ export const DirectoryEntry = z.object({
   runtime: z.string(),
   tier: z.number().int(),
   external: z.boolean(),
+  /** `url` is where our own provisioner made the agent run, not what an agent said. Absent: the latter. */
+  located: z.boolean().optional(),
   maxConcurrentTasks: z.number().int(),
   budgetLimit: z.number().int().nullable(),
   /** Live tokens: SHA-256, hex. */
@@ -137,6 +140,46 @@ export const ask = {
       input: z.object({ after: z.string().nullable() }),
       output: z.object({ version: z.number().int(), entries: z.array(AccessEntry), next: z.string().nullable() }),
     }),
+    /** The card that the agent registered with; `null`: none is stored. `found: false`: no such workspace, or it is removed. */
+    agentCard: defineRpc({
+      subject: 'ask.registry.agent-card',
+      input: z.object({ workspaceId: WorkspaceId }),
+      output: z.object({ found: z.boolean(), card: Json.nullable() }),
+    }),
+    /** What workspaces are there for; those that are not there are left out. */
+    roles: defineRpc({
+      subject: 'ask.registry.roles',
+      input: z.object({ workspaceIds: z.array(WorkspaceId).max(500) }),
+      output: z.object({ roles: z.array(z.object({ workspaceId: WorkspaceId, role: z.string() })) }),
+    }),
+    /** Keeps what a workspace wants remembered, secrets taken out (spec 2 §7.10, §7.11); once per command. */
+    remember: defineRpc({
+      subject: 'ask.registry.remember',
+      input: z.object({
+        workspaceId: WorkspaceId,
+        scope: z.enum(['LOCAL', 'TEAM']),
+        content: z.string(),
+        namespace: z.string().max(50),
+        commandId: z.string(),
+      }),
+      output: z.object({ id: z.string().nullable() }),
+    }),
+    /** The newest memories that contain `query` (any case; `''` for all), at most `limit`, as far as one message holds. */
+    recall: defineRpc({
+      subject: 'ask.registry.recall',
+      input: z.object({
+        workspaceId: WorkspaceId,
+        /** `LOCAL`: its own. `TEAM`: its own and its siblings' for the team. `OWN`: its own of these two. `ALL`: its own of every scope. */
+        scope: z.enum(['LOCAL', 'TEAM', 'OWN', 'ALL']),
+        query: z.string(),
+        limit: z.number().int().min(1).max(200),
+      }),
+      output: z.object({
+        memories: z.array(
+          z.object({ id: z.string(), workspaceId: WorkspaceId, content: z.string(), scope: z.string(), createdAt: z.string() }),
+        ),
+      }),
+    }),
     /** A message came for a sleeping workspace (spec 1 §2.4): starts it, once however often it is asked. */
     wake: defineRpc({
       subject: 'ask.registry.wake',
@@ -206,6 +249,12 @@ export const ask = {
     }),
   },
   scheduler: {
+    /** Makes every enabled schedule due now whose name contains one of these, in any case (spec 2 §7.14). */
+    trigger: defineRpc({
+      subject: 'ask.scheduler.trigger',
+      input: z.object({ nameContains: z.array(z.string().min(1)).min(1).max(10), commandId: z.string() }),
+      output: z.object({ affected: z.number().int() }),
+    }),
     disableFor: defineRpc({
       subject: 'ask.scheduler.disable-for',
       input: z.object({ workspaceIds: z.array(WorkspaceId).max(1000) }),

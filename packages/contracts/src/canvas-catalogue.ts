@@ -78,6 +78,27 @@ export const CANVAS_EVENTS = {
   ),
   CRON_EXECUTED: log('A schedule fired.', Cron.extend({ status: z.string() })),
   CRON_SKIPPED: log('A schedule was due while its workspace was busy.', Cron.extend({ reason: z.string() })),
+  DELEGATION_SENT: log(
+    'A workspace gave another a task.',
+    z.strictObject({ delegation_id: z.string(), target_id: z.string(), task_preview: z.string() }),
+  ),
+  DELEGATION_STATUS: log(
+    'The task was sent to the target, or waits in its mailbox.',
+    z.strictObject({ delegation_id: z.string(), target_id: z.string(), status: z.enum(['dispatched', 'queued']) }),
+  ),
+  DELEGATION_COMPLETE: log(
+    'The task was answered; without a target where the delegating agent told of it itself.',
+    z.strictObject({
+      delegation_id: z.string(),
+      target_id: z.string().optional(),
+      response_preview: z.string(),
+      via: z.literal('queue_drain').optional(),
+    }),
+  ),
+  DELEGATION_FAILED: log(
+    'The task failed; without a target where the delegating agent told of it itself.',
+    z.strictObject({ delegation_id: z.string(), target_id: z.string().optional(), error: z.string() }),
+  ),
   TASK_UPDATED: live(
     'A beat changed what the agent is doing.',
     z.strictObject({ current_task: z.string(), active_tasks: z.int() }),

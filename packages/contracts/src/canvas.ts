@@ -79,6 +79,22 @@ function translate(fact: AnyRecordedFact): Shown | null {
         event: 'AGENT_MOVED',
         payload: { ...agentPayload(fact.data), source_workspace_id: fact.data.sourceWorkspaceId },
       };
+    case 'delegation.sent': {
+      const { delegationId, targetId, taskPreview } = fact.data;
+      return {
+        event: 'DELEGATION_SENT',
+        payload: { delegation_id: delegationId, target_id: targetId, task_preview: taskPreview },
+      };
+    }
+    case 'delegation.dispatched':
+      // The second attempt is the same dispatch, as far as a canvas is concerned.
+      return fact.data.attempt === 1 ? delegationStatus(fact.data, 'dispatched') : null;
+    case 'delegation.queued':
+      return delegationStatus(fact.data, 'queued');
+    case 'delegation.completed':
+      return { event: 'DELEGATION_COMPLETE', payload: delegationComplete(fact.data) };
+    case 'delegation.failed':
+      return { event: 'DELEGATION_FAILED', payload: delegationFailed(fact.data) };
     case 'workspace.changed':
     case 'workspace.purged':
     case 'workspace.budgeted':
@@ -123,6 +139,25 @@ function translate(fact: AnyRecordedFact): Shown | null {
 
 /** A fact type was forgotten: the compiler says so here. At run time, a newer service's fact concerns no canvas of ours. */
 const unknownFact = (_fact: never): null => null;
+
+type DelegationData<Type extends string> = Extract<AnyRecordedFact, { type: Type }>['data'];
+
+const delegationStatus = (
+  { delegationId, targetId }: { readonly delegationId: string; readonly targetId: string },
+  status: 'dispatched' | 'queued',
+): Shown => ({ event: 'DELEGATION_STATUS', payload: { delegation_id: delegationId, target_id: targetId, status } });
+
+/** What an agent told of itself names no target (spec 2 §3.4). */
+function delegationComplete({ delegationId, targetId, responsePreview, via }: DelegationData<'delegation.completed'>) {
+  const about = { delegation_id: delegationId, ...(via === 'agent' ? {} : { target_id: targetId }) };
+  return { ...about, response_preview: responsePreview, ...(via === 'queue_drain' && { via }) };
+}
+
+const delegationFailed = ({ delegationId, targetId, error, via }: DelegationData<'delegation.failed'>) => ({
+  delegation_id: delegationId,
+  ...(via === 'agent' ? {} : { target_id: targetId }),
+  error,
+});
 
 const agentPayload = ({ agentId, model }: { readonly agentId: string; readonly model: string }) => ({ agent_id: agentId, model });
 

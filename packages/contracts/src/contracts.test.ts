@@ -129,6 +129,7 @@ describe('what a canvas is shown', () => {
     ...{ canvas: { x: 0, y: 0 }, status: 'provisioning', by: 'create' },
   };
   const agent = { agentId: randomUUID(), model: 'm' };
+  const delegation = { trackingId: randomUUID(), delegationId: 'd', workspaceId, targetId: randomUUID() };
   const cron = { scheduleId: randomUUID(), workspaceId, name: 's', dueAt: 't', ranAt: 't', nextRunAt: 't' };
   it.each([
     ['workspace.created', created],
@@ -147,6 +148,13 @@ describe('what a canvas is shown', () => {
     ['workspace.agent-moved-out', { ...agent, targetWorkspaceId: workspaceId }],
     ['workspace.agent-moved-in', { ...agent, sourceWorkspaceId: workspaceId }],
     ['notice.removed', { workspaceId }],
+    ['delegation.sent', { ...delegation, taskPreview: 't', by: 'agent' }],
+    ['delegation.dispatched', { ...delegation, messageId: randomUUID(), attempt: 1, worker: 'w' }],
+    ['delegation.queued', { ...delegation, messageId: randomUUID() }],
+    ['delegation.completed', { ...delegation, responsePreview: 'r', via: 'queue_drain' }],
+    ['delegation.completed', { ...delegation, responsePreview: 'r', via: 'agent' }],
+    ['delegation.failed', { ...delegation, error: 'e', via: 'direct' }],
+    ['delegation.failed', { ...delegation, error: 'e', via: 'agent' }],
     ['schedule.fired', { ...cron, status: 'ok', error: '', empty: false }],
     ['schedule.skipped', { ...cron, reason: 'busy', activeTasks: 3 }],
   ])('of %s is an event of the catalogue, with what that says', (type, data) => {

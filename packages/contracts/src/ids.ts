@@ -16,6 +16,9 @@ export type MessageId = z.infer<typeof MessageId>;
 export const ScheduleId = id<'ScheduleId'>();
 export type ScheduleId = z.infer<typeof ScheduleId>;
 
+export const DelegationId = id<'DelegationId'>();
+export type DelegationId = z.infer<typeof DelegationId>;
+
 export const isWorkspaceId = (text: string): text is WorkspaceId => WorkspaceId.safeParse(text).success;
 
 /** Spec 3 §1.2: the first twelve characters of a workspace id name its container and volumes. */

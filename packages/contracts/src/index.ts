@@ -21,6 +21,7 @@ export {
   type AgentFact,
   a2aFacts,
   agentFacts,
+  Lineage,
   MessageSource,
   type RecordedA2aFact,
 } from './facts/a2a.ts';
@@ -35,6 +36,7 @@ export {
   SessionOrigin,
 } from './facts/access.ts';
 export { BackendName, type ContainerFact, containerFacts, type RecordedContainerFact } from './facts/container.ts';
+export { type DelegationFact, delegationFacts, type RecordedDelegationFact } from './facts/delegation.ts';
 export { type AnyFact, type AnyRecordedFact, FACT_CONTEXTS, FACTS, type FactType, factContract } from './facts/index.ts';
 export { type NoticeFact, noticeFacts } from './facts/notice.ts';
 export { type RecordedScheduleFact, type ScheduleFact, scheduleFacts } from './facts/schedule.ts';
@@ -49,7 +51,7 @@ export {
 } from './facts/workspace.ts';
 export { GAP_REASONS, GapPayload, type GapReason } from './gap.ts';
 export { Beat, type BeatMark, HeartbeatBody, RuntimeMetadata } from './heartbeat.ts';
-export { id12, isWorkspaceId, MessageId, ScheduleId, Timestamp, TokenId, WorkspaceId } from './ids.ts';
+export { DelegationId, id12, isWorkspaceId, MessageId, ScheduleId, Timestamp, TokenId, WorkspaceId } from './ids.ts';
 export { LiveBatch, LiveEvent } from './live.ts';
 export { Identity, Principal, principalOf, RequestContext, SESSION_COOKIE, Session } from './principal.ts';
 export { platformUnavailable, Refusal, type RefusalKind, type RefusalOptions } from './refusals.ts';

@@ -14,6 +14,7 @@ import {
   type AnyRecordedFact,
   ask,
   type DirectoryEntry,
+  type Json,
   PLATFORM,
   type RecordedAccessFact,
   type RecordedWorkspaceFact,
@@ -41,7 +42,7 @@ export type NewWorkspace = Omit<Partial<CreatedData>, 'parentId'> & {
   readonly at?: string;
 };
 
-export type RegistryAsk = Exclude<keyof typeof ask.registry, 'health' | 'rebuild' | 'wake'>;
+export type RegistryAsk = 'directory' | 'access' | 'resolve' | 'rows' | 'replaceTokens';
 
 const HOUR_MS = 3_600_000;
 
@@ -51,6 +52,10 @@ export class StandInRegistry {
   readonly access = new Map<string, AccessEntry>();
   /** Of the stream `access.platform`. */
   accessVersion = 0;
+  /** What agents registered with, what workspaces are there for, and what they remember, newest first. */
+  readonly cards = new Map<string, Json>();
+  readonly roles = new Map<string, string>();
+  readonly memories: { id: string; workspaceId: WorkspaceId; content: string; scope: string; createdAt: string }[] = [];
   /** How often each was asked. */
   readonly asked: Record<RegistryAsk, number> = { directory: 0, access: 0, resolve: 0, rows: 0, replaceTokens: 0 };
   /** What fails from now on. */
@@ -109,6 +114,28 @@ export class StandInRegistry {
       await this.say(workspaceId, ...dead, issued({ hash, prefix, by: 'provisioner' }));
       return { accepted: true };
     });
+    this.#requests.serve(ask.registry.agentCard, ({ workspaceId }) => {
+      const entry = this.entries.get(workspaceId);
+      const found = entry !== undefined && entry.status !== 'removed';
+      return { found, card: found ? (this.cards.get(workspaceId) ?? null) : null };
+    });
+    this.#requests.serve(ask.registry.roles, ({ workspaceIds }) => ({
+      roles: workspaceIds
+        .filter((workspaceId) => this.entries.has(workspaceId))
+        .map((workspaceId) => ({ workspaceId, role: this.roles.get(workspaceId) ?? '' })),
+    }));
+    this.#requests.serve(ask.registry.remember, ({ workspaceId, scope, content }) => {
+      if (!this.entries.has(workspaceId)) return { id: null };
+      const id = randomUUID();
+      this.memories.unshift({ id, workspaceId, content, scope, createdAt: this.#clock.now().toISOString() });
+      return { id };
+    });
+    this.#requests.serve(ask.registry.recall, ({ workspaceId, scope, query, limit }) => ({
+      memories: this.memories
+        .filter((memory) => memory.workspaceId === workspaceId && (memory.scope === scope || !['LOCAL', 'TEAM'].includes(scope)))
+        .filter(({ content }) => content.toLowerCase().includes(query.toLowerCase()))
+        .slice(0, limit),
+    }));
     return this;
   }
 

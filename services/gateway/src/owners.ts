@@ -70,12 +70,13 @@ export const OWNERS = [
 
   // What is said between agents, and what became of it.
   ['/workspaces/:id/a2a', 'a2a-proxy'],
+  ['/workspaces/:id/a2a/queue/*', 'a2a-proxy'],
+  ['/workspaces/:id/a2a/.well-known/*', 'a2a-proxy'],
   ['/workspaces/:id/activity/*', 'a2a-proxy'],
   ['/workspaces/:id/notify', 'a2a-proxy'],
   ['/workspaces/:id/delegate', 'a2a-proxy'],
   ['/workspaces/:id/delegations/*', 'a2a-proxy'],
   ['/workspaces/:id/session-search', 'a2a-proxy'],
-  ['/workspaces/:id/chat/*', 'a2a-proxy'],
   ['/workspaces/:id/metrics', 'a2a-proxy'],
   ['/workspaces/:id/traces', 'a2a-proxy'],
   ['/workspaces/:id/transcript', 'a2a-proxy'],
@@ -85,12 +86,14 @@ export const OWNERS = [
   ['/webhooks/*', 'a2a-proxy'],
   ['/admin/audit', 'a2a-proxy'],
   ['/admin/a2a-queue/*', 'a2a-proxy'],
+  ['/admin/trace/*', 'a2a-proxy'],
 
   ['/workspaces/:id/schedules/*', 'scheduler'],
   ['/admin/schedules/*', 'scheduler'],
 
   // Where agents run, and what they run with.
   ['/workspaces/:id/console', 'provisioner'],
+  ['/workspaces/:id/chat/*', 'provisioner'],
   ['/workspaces/:id/terminal', 'provisioner'],
   ['/workspaces/:id/files/*', 'provisioner'],
   ['/workspaces/:id/shared-context', 'provisioner'],

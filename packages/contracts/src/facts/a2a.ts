@@ -6,11 +6,23 @@
  */
 import { z } from 'zod';
 import { defineFacts, type FactOf, type RecordedFactOf } from '../define.ts';
-import { MessageId, WorkspaceId } from '../ids.ts';
+import { MessageId, Timestamp, WorkspaceId } from '../ids.ts';
 
 /** Who sent it: the canvas, another workspace, the workspace itself, a schedule, or a `system:`-like sender of ours. */
 export const MessageSource = z.enum(['canvas', 'workspace', 'self', 'schedule', 'system']);
 export type MessageSource = z.infer<typeof MessageSource>;
+
+/** Which call led to this one, by the proxy's own records: nothing an agent says goes in here. */
+export const Lineage = z.object({
+  /** The message that everything began with, and the one whose call was open at the caller; `null`: this one began it. */
+  rootId: MessageId,
+  parentId: MessageId.nullable(),
+  /** How many calls of agents to agents led here, this one included. */
+  depth: z.number().int(),
+  /** The workspaces on the way from the root, the caller last. */
+  ancestors: z.array(WorkspaceId),
+});
+export type Lineage = z.infer<typeof Lineage>;
 
 const Message = z.object({
   messageId: MessageId,
@@ -19,6 +31,8 @@ const Message = z.object({
   source: MessageSource,
   /** The JSON-RPC method; `''` if none. */
   method: z.string(),
+  /** Of calls of agents to agents; absent where the sender is a person or the platform. */
+  lineage: Lineage.optional(),
 });
 
 export const a2aFacts = defineFacts({
@@ -41,6 +55,8 @@ export const a2aFacts = defineFacts({
       idempotencyKey: z.string().nullable(),
       /** Sequence of arrival within the workspace's mailbox: order is (priority descending, this ascending). */
       enqueuedAt: z.string(),
+      /** Not dispatched after this; absent: it waits for ever. */
+      expiresAt: Timestamp.optional(),
     }),
     audience: 'all',
   },

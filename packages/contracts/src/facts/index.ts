@@ -4,6 +4,7 @@ import type { FactContract, RecordedFactOf } from '../define.ts';
 import { a2aFacts, agentFacts } from './a2a.ts';
 import { accessFacts, denialFacts } from './access.ts';
 import { containerFacts } from './container.ts';
+import { delegationFacts } from './delegation.ts';
 import { noticeFacts } from './notice.ts';
 import { scheduleFacts } from './schedule.ts';
 import { sweepFacts } from './sweep.ts';
@@ -16,6 +17,7 @@ export const FACTS = {
   ...noticeFacts,
   ...a2aFacts,
   ...agentFacts,
+  ...delegationFacts,
   ...scheduleFacts,
   ...containerFacts,
   ...sweepFacts,

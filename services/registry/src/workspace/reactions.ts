@@ -29,6 +29,11 @@ export const HEARD = [
   'agent.unreachable',
   'schedule.fired',
   'schedule.skipped',
+  'delegation.sent',
+  'delegation.dispatched',
+  'delegation.queued',
+  'delegation.completed',
+  'delegation.failed',
 ] as const satisfies readonly FactType[];
 
 /** What is known besides the state, milliseconds since the epoch where it is a time. */
