@@ -87,12 +87,24 @@ describe('the reference', () => {
     await checked.ask(`GET /registry/${unknown}/peers`);
 
     // Its data.
-    for (const path of ['config', 'budget', 'activity', 'schedules', 'tokens', 'console']) {
+    for (const path of ['config', 'budget', 'activity', 'metrics', 'schedules', 'tokens', 'console']) {
       await checked.ask(`GET /workspaces/${id}/${path}`, path === 'console' ? asAdmin : own);
       await checked.ask(`GET /workspaces/${id}/${path}`);
       await admin(`GET /workspaces/${unknown}/${path}`);
     }
     await checked.ask(`GET /workspaces/${id}/activity?source=nobody`, own);
+    for (const body of [
+      { activity_type: 'error' },
+      {},
+      { activity_type: 'x' },
+      { activity_type: 'error', source_id: other },
+      'no json',
+    ])
+      await checked.ask(`POST /workspaces/${id}/activity`, { ...own, body });
+    await checked.ask(`GET /workspaces/${id}/session-search`);
+    for (const body of [{ message: 'hi' }, {}, { message: 'hi', attachments: [{}] }])
+      await checked.ask(`POST /workspaces/${id}/notify`, { ...own, body });
+    await admin(`POST /workspaces/${unknown}/notify`, { message: 'hi' });
     for (const body of [{ a: 1 }, 'no json', `"${'x'.repeat(300_000)}"`])
       await checked.ask(`PATCH /workspaces/${id}/config`, { ...own, body });
     for (const body of [{ budget_limit: 100 }, {}, { budget_limit: -1 }, { budget_limit: 'x' }, 'no json'])

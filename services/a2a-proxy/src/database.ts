@@ -53,5 +53,14 @@ export interface Tables {
     created_at: Date;
     body_bytes: number;
   };
+  token_usage: {
+    workspace_id: string;
+    day: ColumnType<Date, string, string>;
+    /** `bigint`: text when read. */
+    input_tokens: ColumnType<string, number, number>;
+    output_tokens: ColumnType<string, number, number>;
+    call_count: ColumnType<string, number, number>;
+  };
+  usage_portions: { id: string; added_at: Generated<Date> };
   a2a_outbound: { workspace_id: string; last_outbound_at: Date };
 }

@@ -5,6 +5,7 @@ import type { LiveEvent, WorkspaceId } from '@molecule/contracts';
 import type { Directory } from '@molecule/directory';
 import type { Ledger } from '@molecule/event-store';
 import type { Clock, Log, Mode } from '@molecule/service';
+import type { Instants } from './activity/instants.ts';
 import type { Endpoints } from './call/endpoints.ts';
 import type { Targets } from './call/targets.ts';
 import type { Tables } from './database.ts';
@@ -25,6 +26,8 @@ export interface Parts {
   readonly dialled: (url: string, workspaceId: string) => string;
   readonly say: (event: LiveEvent) => void;
   readonly clock: Clock;
+  /** The order of rows (spec 2 §4.2). */
+  readonly instants: Instants;
   readonly newId: () => string;
   readonly log: Log;
   readonly mode: Mode;

@@ -10,8 +10,12 @@ import { isUnavailable } from '@molecule/event-store';
 import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { modeFromEnv, NetGuard } from '@molecule/net-guard';
 import { type Basics, modeOf, type Scope, sleep } from '@molecule/service';
+import { Instants } from './activity/instants.ts';
+import { Keeper } from './activity/keeper.ts';
 import { deleteAllOf, deleteOld } from './activity/retention.ts';
 import { activityRoutes } from './activity/routes.ts';
+import { saidRoutes } from './activity/said-routes.ts';
+import { searchRoutes } from './activity/search.ts';
 import { agents, Evidence } from './agent/agent.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { Admissions } from './call/admission.ts';
@@ -33,6 +37,7 @@ import { exposeMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { Recorder } from './record/recorder.ts';
 import { trafficOf } from './traffic/traffic.ts';
+import { usageRoutes } from './usage/routes.ts';
 import { Workers } from './workers.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/a2a-proxy', import.meta.url));
@@ -143,6 +148,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     dialled: createDialled(bus, { inContainer: inContainer(config.MOLECULE_IN_DOCKER) ?? existsSync('/.dockerenv'), loops }),
     say,
     clock,
+    instants: new Instants(clock),
     newId,
     log,
     mode: modeOf(config.MOLECULE_ENV),
@@ -212,6 +218,9 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   let stopping = false;
   const app = serviceApp(log);
   activityRoutes(app, parts);
+  saidRoutes(app, { ...parts, keeper: new Keeper({ ...parts, isUnavailable }) });
+  searchRoutes(app, { ...parts, bus });
+  usageRoutes(app, parts);
   auditRoutes(app, parts);
   const liveTokens = (workspaceId: string) => directory.liveTokens(workspaceId);
   const raw = [a2aRoute({ calls, liveTokens, mode: parts.mode, log, isStopping: () => stopping })];

@@ -19,6 +19,8 @@ export async function deleteOld(
       db,
     ),
   );
+  // A portion is sent again within minutes, or never.
+  await sql`delete from usage_portions where added_at < now() - interval '1 day'`.execute(db);
   if (rows + bodies > 0) log.info({ rows, bodies, days }, 'deleted what is old');
 }
 
@@ -37,6 +39,7 @@ export async function deleteAllOf(db: Kysely<Tables>, workspaceId: string, signa
   );
   signal.throwIfAborted();
   await db.deleteFrom('a2a_outbound').where('workspace_id', '=', workspaceId).execute();
+  await db.deleteFrom('token_usage').where('workspace_id', '=', workspaceId).execute();
 }
 
 async function inPortions(signal: AbortSignal, work: () => Promise<{ numAffectedRows?: bigint }>): Promise<number> {

@@ -1,26 +1,28 @@
-/** One row of a workspace's activity, as the proxy writes it (spec 2 §1.11, §4.1), and the event that tells of it. */
+/** One row of a workspace's activity, whoever wrote it (spec 2 §1.11, §4.1), and the event that tells of it. */
 import type { LiveEvent, MessageSource } from '@molecule/contracts';
 import type { Envelope } from '../message/decisions.ts';
 
 export interface ActivityRow {
   readonly id: string;
   readonly workspace_id: string;
-  readonly activity_type: 'a2a_receive';
+  readonly activity_type: string;
   readonly source_kind: MessageSource;
   readonly source_id: string | null;
-  readonly target_id: string;
-  readonly method: string;
-  readonly summary: string;
+  readonly target_id: string | null;
+  readonly method: string | null;
+  readonly summary: string | null;
   /** JSON text, as it was sent and as it came back. */
-  readonly request_body: string;
+  readonly request_body: string | null;
   readonly response_body: string | null;
   readonly tool_trace: string | null;
-  readonly duration_ms: number;
-  readonly status: 'ok' | 'error';
+  readonly duration_ms: number | null;
+  readonly status: string;
   readonly error_detail: string | null;
   /** Microseconds since the epoch, so that rows of one process keep their order. */
   readonly created_us: number;
   readonly body_bytes: number;
+  /** Nobody is told of it (`ACTIVITY_LOGGED`): something else tells (spec 2 §4.1). */
+  readonly quiet?: true;
 }
 
 /** What PostgreSQL cannot hold in text is left out: NUL, and halves of surrogate pairs. */

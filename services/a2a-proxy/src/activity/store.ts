@@ -24,7 +24,7 @@ export async function insertActivity(pool: pg.Pool, rows: readonly ActivityRow[]
 /** The same row without what an agent or a caller wrote: what is left when the database refuses their text. */
 export const withoutBodies = (row: ActivityRow): ActivityRow => ({
   ...row,
-  request_body: 'null',
+  request_body: row.request_body === null ? null : 'null',
   response_body: row.response_body === null ? null : 'null',
   tool_trace: null,
   body_bytes: 8,

@@ -10,6 +10,7 @@ import type { Mailbox } from '../mailbox/enqueue.ts';
 import type { Envelope } from '../message/decisions.ts';
 import type { Parts } from '../parts.ts';
 import type { Recording } from '../record/recorder.ts';
+import { usageOf } from '../usage/usage.ts';
 import type { Admissions } from './admission.ts';
 import { type Answer, answers, reasonPhrase } from './answer.ts';
 import type { Caller } from './caller.ts';
@@ -46,7 +47,6 @@ export interface DirectParts extends Parts {
 
 export class DirectCalls {
   readonly #parts: DirectParts;
-  #lastUs = 0;
   #active = 0;
   #onIdle: (() => void)[] = [];
   /** How calls went since the start, for the metrics. */
@@ -162,6 +162,8 @@ export class DirectCalls {
     const reply = readReply(body, whole);
     const row = this.#success(exchange, reply, status, headersAfterMs);
     this.#answered(exchange, status, headersAfterMs, row);
+    const usage = usageOf(reply.json);
+    if (usage) this.#parts.recorder.used(envelope.workspaceId, usage);
     if (status >= 400) return;
     if (call.caller.name === '')
       this.#parts.say(
@@ -171,7 +173,7 @@ export class DirectCalls {
           at: this.#parts.clock.now(),
         }),
       );
-    if (envelope.callerId !== null) this.#parts.recorder.outbound(envelope.callerId, this.#nowUs());
+    if (envelope.callerId !== null) this.#parts.recorder.outbound(envelope.callerId, this.#parts.instants.nowUs());
   }
 
   /** A busy agent's message goes to the mailbox; if that cannot be, the sender must come back. */
@@ -217,13 +219,7 @@ export class DirectCalls {
   }
 
   #written({ envelope, name, request }: Concluding, durationMs: number): Written {
-    return { id: envelope.messageId, envelope, name, request: request.text, durationMs, createdUs: this.#nowUs() };
-  }
-
-  /** Microseconds since the epoch; each later than the one before. */
-  #nowUs(): number {
-    this.#lastUs = Math.max(this.#lastUs + 1, this.#parts.clock.now().getTime() * 1000);
-    return this.#lastUs;
+    return { id: envelope.messageId, envelope, name, request: request.text, durationMs, createdUs: this.#parts.instants.nowUs() };
   }
 }
 

@@ -24,6 +24,7 @@ import { type Attempt, claim, settle } from '../message/decisions.ts';
 import { messages } from '../message/message.ts';
 import { nextWaiting, type WaitingMessage } from '../message/projections/mailbox.ts';
 import type { Parts } from '../parts.ts';
+import { usageOf } from '../usage/usage.ts';
 import { release } from './enqueue.ts';
 import { hasRoom, isReachable } from './room.ts';
 import type { Box, Prompt, Waiting } from './waiting.ts';
@@ -312,9 +313,11 @@ export class Drains {
     name: string,
     { status, body, whole, headersAfterMs }: Extract<Sent, { kind: 'reply' }>,
   ): Attempt {
+    const { recorder, clock, newId, say, instants } = this.#parts;
+    const reply = readReply(body, whole);
+    const usage = usageOf(reply.json);
+    if (usage) recorder.used(message.workspaceId, usage);
     if (message.callerId === null) {
-      const { recorder, clock, newId, say } = this.#parts;
-      const reply = readReply(body, whole);
       const at = clock.now();
       const { method, workspaceId } = message;
       recorder.row(
@@ -325,7 +328,7 @@ export class Drains {
             name,
             request: message.body,
             durationMs: headersAfterMs,
-            createdUs: at.getTime() * 1000,
+            createdUs: instants.nowUs(),
           },
           { response: reply.isJson ? reply.text : 'null', toolTrace: toolTraceOf(reply.json), upstreamStatus: status },
         ),

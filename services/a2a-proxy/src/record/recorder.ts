@@ -9,6 +9,7 @@
  *   R4. What the database refuses for what it says never holds up the rest: it is set aside, logged and counted.
  *   R5. At the bound (`isFull`) nothing new is taken on (I12).
  */
+import { randomUUID } from 'node:crypto';
 import type { A2aFact, LiveEvent } from '@molecule/contracts';
 import type { Entry, Ledger } from '@molecule/event-store';
 import { backoff, type Clock, type Log, sleep } from '@molecule/service';
@@ -17,6 +18,8 @@ import { insertActivity, touchOutbound, withoutBodies } from '../activity/store.
 import type { Tables } from '../database.ts';
 import type { Envelope } from '../message/decisions.ts';
 import { calls } from '../message/message.ts';
+import { addUsage } from '../usage/store.ts';
+import { type Usage, UsageSum } from '../usage/usage.ts';
 
 export interface RecorderOptions {
   readonly ledger: Ledger<Tables>;
@@ -60,6 +63,7 @@ interface Batch {
   readonly ended: readonly Recording[];
   readonly rows: readonly ActivityRow[];
   readonly outbound: ReadonlyMap<string, number>;
+  readonly usage: UsageSum;
   readonly bytes: number;
 }
 
@@ -81,6 +85,7 @@ export class Recorder {
   #rows: ActivityRow[] = [];
   #rowBytes = 0;
   #outbound = new Map<string, number>();
+  #usage = new UsageSum();
   /** Written down as dispatched, and not yet as ended; oldest first. */
   readonly #open = new Set<Recording>();
   #batch: Batch | undefined;
@@ -150,6 +155,12 @@ export class Recorder {
     this.#arm();
   }
 
+  /** A reply of this workspace's agent says what it took. */
+  used(workspaceId: string, usage: Usage): void {
+    this.#usage.add(workspaceId, usage, this.#clock.now());
+    this.#arm();
+  }
+
   /** Gives a call back, to be decided on otherwise: from here it is not written down by us. `false`: not within `timeoutMs`. */
   async withdraw(recording: Recording, timeoutMs: number): Promise<boolean> {
     const giveUpAt = this.#clock.monotonicMs() + timeoutMs;
@@ -200,7 +211,11 @@ export class Recorder {
   }
 
   #armAgain(): void {
-    if (this.#fresh.length > 0 || this.#ended.length > 0 || this.#rows.length > 0 || this.#outbound.size > 0) this.#arm();
+    if (this.#fresh.length > 0 || this.#hasRecords()) this.#arm();
+  }
+
+  #hasRecords(): boolean {
+    return this.#ended.length > 0 || this.#rows.length > 0 || this.#outbound.size > 0 || this.#usage.size > 0;
   }
 
   #nextBatch(): Batch | null {
@@ -229,8 +244,10 @@ export class Recorder {
     this.#rowBytes -= bytes;
     const outbound = this.#outbound;
     if (outbound.size > 0) this.#outbound = new Map();
-    if (ended.length + opened.length + rows.length + outbound.size === 0) return null;
-    return { opened, ended, rows, outbound, bytes };
+    const usage = this.#usage;
+    if (usage.size > 0) this.#usage = new UsageSum();
+    if (ended.length + opened.length + rows.length + outbound.size + usage.size === 0) return null;
+    return { opened, ended, rows, outbound, usage, bytes };
   }
 
   /** R3. Never rejects. */
@@ -239,11 +256,12 @@ export class Recorder {
     await Promise.all([
       this.#stubbornly(entries, (some) => this.#append(some)),
       this.#stubbornly(batch.rows, (some) => insertActivity(this.#ledger.pool, some), withoutBodies).then((stored) => {
-        for (const row of stored) this.#say(activityLogged(row));
+        for (const row of stored) if (!row.quiet) this.#say(activityLogged(row));
       }),
       this.#stubbornly(batch.outbound.size > 0 ? [batch.outbound] : [], async ([at]) => {
         if (at) await touchOutbound(this.#ledger.pool, at);
       }),
+      this.#storeUsage(batch.usage),
     ]);
     for (const recording of batch.opened) {
       recording.dispatched = 'yes';
@@ -290,6 +308,15 @@ export class Recorder {
     }
   }
 
+  /** Under one id, so that a portion whose answer was lost counts once (R3). */
+  async #storeUsage(sum: UsageSum): Promise<void> {
+    if (sum.size === 0) return;
+    const portionId = randomUUID();
+    await this.#stubbornly([sum], async ([portion]) => {
+      if (portion) await addUsage(this.#ledger.pool, portionId, portion);
+    });
+  }
+
   async #append(entries: readonly Entry<A2aFact>[]): Promise<void> {
     const outcomes = await this.#ledger.appendMany(calls, entries);
     const fenced = outcomes.filter((outcome) => outcome === 'conflict').length;
@@ -311,7 +338,7 @@ export class Recorder {
   /** Writes what there is, within `graceMs`; what the database does not take by then is lost, and said so. */
   async close(graceMs: number): Promise<void> {
     const late = setTimeout(() => this.#closing.abort(), graceMs);
-    while (this.#flushing || this.#ended.length > 0 || this.#rows.length > 0 || this.#outbound.size > 0) {
+    while (this.#flushing || this.#hasRecords()) {
       if (!this.#flushing) this.#flush();
       await this.#flushing;
     }
