@@ -18,6 +18,7 @@ export { type ManualClock, manualClock } from './manual-clock.ts';
 export { type NatsServer, withNats } from './own-nats.ts';
 export { type DatabaseServer, withPostgres } from './own-postgres.ts';
 export type { Promtool } from './promtool.ts';
+export { type Cut, type Relay, startRelay } from './relay.ts';
 export { scenario } from './scenario.ts';
 export { freePort, Missing, temporaryDir, testLog } from './servers.ts';
 export { type SignedAnswer, type SignedRequest, signedRequest } from './signed-request.ts';

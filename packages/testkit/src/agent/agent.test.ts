@@ -1,8 +1,9 @@
 /** The agent does what it is told, and remembers what it was sent. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { waitFor } from '../wait-for.ts';
 import { type Agent, startAgent } from './agent.ts';
 
 const message = (text: string, messageId = `m-${text}`) =>
@@ -82,6 +83,57 @@ describe('an agent', () => {
     agent.behaveNext({ kind: 'stream', chunks: ['x', 'y'], everyMs: 1 });
     const events = (await (await say('stream')).text()).trim().split('\n\n');
     expect(events.map((event) => textOf(JSON.parse(event.slice('data: '.length))))).toEqual(['x', 'y']);
+  });
+
+  it('says its headers only, and the rest when it is released', async () => {
+    agent.behaveNext({ kind: 'headers-only' });
+    const response = await say('later');
+    expect(response.status).toBe(200);
+    agent.release();
+    expect(textOf(await response.json())).toBe('later');
+  });
+
+  it('trickles, pours, and says raw bytes', async () => {
+    agent.behaveNext({ kind: 'trickle', everyMs: 0 }, { kind: 'pour', bytes: 100_000 });
+    expect(textOf(await (await say('drop by drop')).json())).toBe('drop by drop');
+    expect(await (await say('much')).text()).toBe(' '.repeat(100_000));
+    agent.behaveNext(
+      { kind: 'raw', bytes: 'HTTP/1.1 299 Odd\r\n\r\nodd', after: 'end' },
+      { kind: 'raw', bytes: 'odd', after: 'reset' },
+    );
+    const odd = await say('raw');
+    expect([odd.status, await odd.text()]).toEqual([299, 'odd']);
+    await expect(say('no HTTP')).rejects.toThrow();
+  });
+
+  it('ends connections with its last words, and closes idle ones', async () => {
+    for (const how of ['said', 'unsaid', 'reset'] as const) {
+      agent.behaveNext({ kind: 'last-words', how });
+      expect(textOf(await (await say(how)).json())).toBe(how);
+      await waitFor(() => agent.sockets === 0, { what: `the connection to be gone that was ${how}` });
+    }
+    expect(agent.connections).toBe(3);
+    await (await say('kept')).text();
+    expect(agent.sockets).toBe(1);
+    agent.closeIdle('reset');
+    await waitFor(() => agent.sockets === 0, { what: 'the idle connection to be gone' });
+  });
+
+  it('says more than it was asked for', async () => {
+    const bytes = 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nbad';
+    agent.behaveNext({ kind: 'more', bytes, afterMs: 0 });
+    const heard = await new Promise<string>((resolve) => {
+      let text = '';
+      const socket = connect(Number(new URL(agent.url).port), '127.0.0.1', () =>
+        socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}'),
+      );
+      socket.on('data', (chunk) => {
+        text += chunk;
+        if (text.endsWith('bad')) socket.destroy();
+      });
+      socket.on('close', () => resolve(text));
+    });
+    expect(heard.match(/HTTP\/1.1 200 OK/g)).toHaveLength(2);
   });
 
   it('refuses connections, and comes back on the same port', async () => {

@@ -6,7 +6,7 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
 import { type Behaviour, behave } from './behaviour.ts';
 import { GatewayLink, type GatewayLinkOptions } from './gateway-link.ts';
@@ -47,9 +47,14 @@ export class Agent {
   readonly link: GatewayLink | undefined;
   /** The most calls it ever had at once. */
   mostAtOnce = 0;
+  /** Connections it was ever asked for. */
+  connections = 0;
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   readonly #events = new EventEmitter().setMaxListeners(0);
   readonly #next: Behaviour[] = [];
+  readonly #sockets = new Set<Socket>();
+  /** Those with a request that was read and is not yet answered. */
+  readonly #working = new Set<Socket>();
   #behaviour: Behaviour;
   #gate: { opened: Promise<void>; open: () => void } | undefined;
   #released = Promise.withResolvers<void>();
@@ -59,7 +64,10 @@ export class Agent {
   private constructor({ behaviour = { kind: 'echo' }, link }: AgentOptions) {
     this.#behaviour = behaviour;
     this.link = link && new GatewayLink(link, { url: () => this.url, activeTasks: () => this.#atOnce });
-    this.#server.on('connection', (socket) => socket.on('error', () => undefined));
+    this.#server.on('connection', (socket) => {
+      this.connections++;
+      this.#sockets.add(socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket)));
+    });
   }
 
   static async start(options: AgentOptions = {}): Promise<Agent> {
@@ -75,6 +83,11 @@ export class Agent {
   /** Calls that are being worked on now. */
   get atOnce(): number {
     return this.#atOnce;
+  }
+
+  /** Connections that are open now. */
+  get sockets(): number {
+    return this.#sockets.size;
   }
 
   /** The message ids, in order of arrival. */
@@ -119,6 +132,15 @@ export class Agent {
   /** Resolves when it works on exactly `count` calls. */
   async waitForCalls(count: number, timeoutMs = 5_000): Promise<void> {
     await this.#until(() => this.#atOnce === count, `${count} calls at once`, timeoutMs);
+  }
+
+  /** Closes the connections on which it is working on nothing, be a request just arriving there or not. */
+  closeIdle(how: 'end' | 'reset'): void {
+    for (const socket of this.#sockets) {
+      if (this.#working.has(socket)) continue;
+      if (how === 'reset') socket.resetAndDestroy();
+      else socket.destroy();
+    }
   }
 
   /** Stops listening and cuts every connection: from now on connecting is refused. The port stays its own. */
@@ -166,6 +188,7 @@ export class Agent {
       ...message,
     };
     this.received.push(about);
+    this.#working.add(request.socket);
     this.#count(+1);
     try {
       await this.#gate?.opened;
@@ -174,8 +197,9 @@ export class Agent {
       const left = gone.signal.aborted;
       await behave(behaviour, call);
       if (response.writableEnded) about.outcome = 'answered';
-      else about.outcome = left || behaviour.kind === 'hang' || behaviour.kind === 'slow' ? 'caller-left' : 'gave-up';
+      else about.outcome = left || WAITING.has(behaviour.kind) ? 'caller-left' : 'gave-up';
     } finally {
+      this.#working.delete(request.socket);
       this.#count(-1);
     }
   }
@@ -196,6 +220,9 @@ export class Agent {
     }
   }
 }
+
+/** With these only the caller can end the call too early. */
+const WAITING: ReadonlySet<Behaviour['kind']> = new Set(['hang', 'slow', 'headers-only', 'trickle', 'pour']);
 
 /** Starts an agent on the loopback interface. Call `stop` when the test is over. */
 export const startAgent = (options: AgentOptions = {}): Promise<Agent> => Agent.start(options);

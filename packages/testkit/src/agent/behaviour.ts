@@ -26,7 +26,19 @@ export type Behaviour =
   /** Server-sent events, one JSON-RPC result each. */
   | { readonly kind: 'stream'; readonly chunks: readonly string[]; readonly everyMs: number }
   /** Promises the whole answer and closes the connection after `bytes` of it. */
-  | { readonly kind: 'cut'; readonly bytes: number };
+  | { readonly kind: 'cut'; readonly bytes: number }
+  /** Says 200 and its headers, and nothing more until it is released. */
+  | { readonly kind: 'headers-only' }
+  /** The honest answer, a byte every so often. */
+  | { readonly kind: 'trickle'; readonly everyMs: number }
+  /** Says 200 and so many blanks, as fast as they are taken; `Infinity`: without end. */
+  | { readonly kind: 'pour'; readonly bytes: number }
+  /** Writes just these bytes, whatever they are; then it keeps the connection, ends it, or resets it. */
+  | { readonly kind: 'raw'; readonly bytes: string | Buffer; readonly after: 'keep' | 'end' | 'reset' }
+  /** The honest answer, and then these bytes that nobody asked for, on the same connection. */
+  | { readonly kind: 'more'; readonly bytes: string; readonly afterMs: number }
+  /** The honest answer, and then the connection is gone: as it said, without a word, or by a reset. */
+  | { readonly kind: 'last-words'; readonly how: 'said' | 'unsaid' | 'reset' };
 
 export interface Call {
   readonly request: IncomingMessage;
@@ -70,6 +82,30 @@ export async function behave(behaviour: Behaviour, call: Call): Promise<void> {
       response.write(answer.subarray(0, behaviour.bytes), () => response.destroy());
       return;
     }
+    case 'headers-only':
+      response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+      await Promise.race([released, aborted(gone)]);
+      response.end(echoOf(call));
+      return;
+    case 'trickle':
+      return trickle(behaviour, call);
+    case 'pour':
+      return pour(behaviour, call);
+    case 'raw':
+      return raw(behaviour, call);
+    case 'more': {
+      send(response, 200, echoOf(call));
+      await taken(response);
+      if (behaviour.afterMs > 0) await delay(behaviour.afterMs);
+      request.socket.write(behaviour.bytes);
+      return;
+    }
+    case 'last-words':
+      send(response, 200, echoOf(call), { connection: behaviour.how === 'said' ? 'close' : 'keep-alive' });
+      await taken(response);
+      if (behaviour.how === 'unsaid') request.socket.end();
+      if (behaviour.how === 'reset') request.socket.resetAndDestroy();
+      return;
   }
 }
 
@@ -90,6 +126,47 @@ function send(
   if (response.destroyed) return;
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers });
   response.end(body);
+}
+
+/** Resolves when the system has taken the answer, or the caller has gone. */
+const taken = (response: ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    if (response.writableFinished || response.destroyed) resolve();
+    else response.once('finish', resolve).once('close', resolve);
+  });
+
+async function trickle({ everyMs }: { readonly everyMs: number }, call: Call): Promise<void> {
+  const { response, gone } = call;
+  const answer = Buffer.from(echoOf(call));
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length });
+  for (let at = 0; at < answer.length && !gone.aborted; at++) {
+    response.write(answer.subarray(at, at + 1));
+    await delay(everyMs, undefined, { signal: gone }).catch(() => undefined);
+  }
+  response.end();
+}
+
+const BLANKS = Buffer.alloc(64 * 1024, ' ');
+
+async function pour({ bytes }: { readonly bytes: number }, { response, gone }: Call): Promise<void> {
+  response.writeHead(200, {
+    'content-type': 'application/json',
+    ...(Number.isFinite(bytes) && { 'content-length': bytes }),
+  });
+  for (let left = bytes; left > 0 && !gone.aborted; left -= BLANKS.length) {
+    if (response.write(left < BLANKS.length ? BLANKS.subarray(0, left) : BLANKS)) continue;
+    await Promise.race([new Promise((drained) => response.once('drain', drained)), aborted(gone)]);
+  }
+  response.end();
+}
+
+/** The server's own response stays unused; it goes with the connection. */
+async function raw({ bytes, after }: Extract<Behaviour, { kind: 'raw' }>, { request, released, gone }: Call): Promise<void> {
+  const { socket } = request;
+  await new Promise<unknown>((written) => socket.write(bytes, written));
+  if (after === 'keep') await Promise.race([released, aborted(gone)]);
+  if (after === 'reset') socket.resetAndDestroy();
+  else socket.end();
 }
 
 async function stream(behaviour: Extract<Behaviour, { kind: 'stream' }>, { response, rpcId, gone }: Call): Promise<void> {
