@@ -146,7 +146,7 @@ export const ask = {
       input: z.object({ workspaceId: WorkspaceId }),
       output: z.object({ found: z.boolean(), card: Json.nullable() }),
     }),
-    /** What workspaces are there for; those that are not there are left out. */
+    /** What workspaces are there for, in the order asked; those that are not there are left out, and what no longer fits one message. */
     roles: defineRpc({
       subject: 'ask.registry.roles',
       input: z.object({ workspaceIds: z.array(WorkspaceId).max(500) }),

@@ -121,6 +121,7 @@ function translate(fact: AnyRecordedFact): Shown | null {
     case 'schedule.created':
     case 'schedule.disabled':
     case 'schedule.deleted':
+    case 'schedule.triggered':
     case 'schedule.due':
     case 'container.starting':
     case 'container.started':

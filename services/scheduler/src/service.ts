@@ -53,7 +53,6 @@ export async function createScheduler(
   );
   const parts: Parts = { ledger, directory, capabilities, a2aProxy, clock, newId, log, worker: instance };
 
-  serveScheduleRequests(requests, parts);
   chassis.hear(['workspace.removed', 'workspace.purged'], async (facts) => {
     const told = (type: 'workspace.removed' | 'workspace.purged') =>
       facts.filter((fact) => fact.type === type).map(({ workspaceId }) => WorkspaceId.parse(workspaceId));
@@ -65,7 +64,8 @@ export async function createScheduler(
   loops.every('scheduler-lease', RENEW_EVERY_MS, () => renewLease(ledger.db, instance));
   const runner = new Runner(parts, signal, options);
   loops.every('scheduler', PULSE_MS, async () => {}, { immediately: true });
-  loops.every('scheduler-tick', config.SCHEDULER_TICK_SECONDS * 1000, () => runner.tick());
+  const ticking = loops.every('scheduler-tick', config.SCHEDULER_TICK_SECONDS * 1000, () => runner.tick());
+  serveScheduleRequests(requests, { ...parts, look: () => ticking.nudge() });
   loops.every('scheduler-recovery', RENEW_EVERY_MS, () => runner.recover(), { immediately: true });
   await scope.open(
     () => runner,

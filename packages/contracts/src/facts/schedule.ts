@@ -18,6 +18,8 @@ export const scheduleFacts = defineFacts({
   },
   'schedule.disabled': { schema: About.extend({ reason: z.enum(['workspace-removed', 'edited']) }), audience: 'all' },
   'schedule.deleted': { schema: About, audience: 'all' },
+  /** Something happened that it is there for: it is due at once, and once more after a run that is under way (spec 2 §7.14). */
+  'schedule.triggered': { schema: About.extend({ nextRunAt: Timestamp }), audience: 'owner' },
   /** An occurrence was claimed by one replica: from here it ends as fired or skipped, exactly once (I7). */
   'schedule.due': {
     schema: About.extend({ dueAt: Timestamp, nextRunAt: Timestamp, worker: z.string(), messageId: z.string() }),

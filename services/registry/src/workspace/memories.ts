@@ -19,7 +19,8 @@ export interface Seed {
   readonly scope?: string | null | undefined;
 }
 
-const MAX_BYTES = 100_000;
+/** Of what is kept of one text. */
+export const MAX_MEMORY_BYTES = 100_000;
 /** Spec 2 §7.10. */
 const NAMESPACE = 'general';
 
@@ -28,7 +29,7 @@ export const memoriesOf = (seeds: readonly Seed[]): readonly Memory[] =>
   seeds.flatMap(({ content, scope }) => {
     const known = MemoryScope.safeParse((scope || 'LOCAL').toUpperCase());
     if (!known.success || !content) return [];
-    return [{ scope: known.data, content: cut(marked(known.data, redact(content)), MAX_BYTES) }];
+    return [{ scope: known.data, content: cut(marked(known.data, redact(content)), MAX_MEMORY_BYTES) }];
   });
 
 /** What everybody reads is shown between marks; no text can bring its own (spec 2 §7.10). */

@@ -4,7 +4,8 @@ import { ask, TokenId } from '@molecule/contracts';
 import type { Parts } from '../parts.ts';
 import { replaceTokens } from './decisions.ts';
 import { fitting } from './fitting.ts';
-import { directoryPage, findDirectoryEntry, rowsOfPrefixes } from './queries.ts';
+import { directoryPage, findDirectoryEntry, findWorkspace, rowsOfPrefixes } from './queries.ts';
+import { recall, remember, rolesOf } from './remembering.ts';
 import { wakeWorkspace } from './starts.ts';
 
 export type RequestParts = Pick<
@@ -32,6 +33,20 @@ export function serveWorkspaceRequests(requests: RequestServer, parts: RequestPa
   }));
 
   requests.serve(ask.registry.rows, async ({ prefixes }) => ({ rows: await rowsOfPrefixes(ledger.db, prefixes) }));
+
+  requests.serve(ask.registry.agentCard, async ({ workspaceId }) => {
+    const row = await findWorkspace(ledger.db, workspaceId);
+    const found = row !== undefined && row.status !== 'removed';
+    return { found, card: found ? row.agent_card : null };
+  });
+
+  requests.serve(ask.registry.roles, async ({ workspaceIds }) => ({
+    roles: await rolesOf(ledger.db, workspaceIds, MAX_PAGE_BYTES),
+  }));
+
+  requests.serve(ask.registry.remember, async (told) => ({ id: await remember(ledger.db, told) }));
+
+  requests.serve(ask.registry.recall, async (asked) => ({ memories: await recall(ledger.db, asked, MAX_PAGE_BYTES) }));
 
   requests.serve(ask.registry.wake, async ({ workspaceId, commandId }) => ({
     waking: await wakeWorkspace(parts, workspaceId, { commandId: `wake.${commandId}` }),

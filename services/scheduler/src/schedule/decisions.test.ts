@@ -132,6 +132,60 @@ describe('taking over from a dead worker', () => {
     given(created(), due('b'), fired()).when(decisions.takeOver('b', 'a')).thenNothing());
 });
 
+describe('triggering', () => {
+  const early = '2026-03-02T08:30:00.000Z';
+  const later = '2026-03-02T09:10:00.000Z';
+  const triggered = (nextRunAt: string): ScheduleFact => ({ type: 'schedule.triggered', data: { ...about, nextRunAt } });
+
+  it('makes it due now', () =>
+    given(created())
+      .when(decisions.trigger({ now: early }))
+      .then(triggered(early)));
+  it('leaves it due since when it was due', () =>
+    given(created())
+      .when(decisions.trigger({ now: later }))
+      .then(triggered(nine)));
+  it('does not wake what is disabled or deleted', () => {
+    given(created(false))
+      .when(decisions.trigger({ now: early }))
+      .thenNothing();
+    given(created(), { type: 'schedule.deleted', data: about })
+      .when(decisions.trigger({ now: early }))
+      .thenNothing();
+  });
+  it('of one that runs makes it due when the run ends, and not at its next time, whoever ends it', () => {
+    given(created(), due('a'))
+      .when(decisions.trigger({ now: later }))
+      .then(triggered(later));
+    const again = given(created(), due('a'), triggered(later));
+    const { data } = fired();
+    again
+      .when(decisions.fire({ ...ending, error: '', empty: false }))
+      .then({ type: 'schedule.fired', data: { ...data, nextRunAt: later } } as ScheduleFact);
+    again.when(decisions.skipBusy({ ...ending, activeTasks: 1 })).then({
+      type: 'schedule.skipped',
+      data: { ...about, dueAt: nine, reason: 'busy', activeTasks: 1, ranAt: nine, nextRunAt: later },
+    });
+    const tookOver: ScheduleFact = {
+      type: 'schedule.due',
+      data: { ...about, dueAt: nine, nextRunAt: later, worker: 'b', messageId: 'm' },
+    };
+    given(created(), due('a'), triggered(later)).when(decisions.takeOver('a', 'b')).then(tookOver);
+    given(created(), due('a'), triggered(later), tookOver)
+      .when(decisions.fire({ ...ending, worker: 'b', error: '', empty: false }))
+      .then({ type: 'schedule.fired', data: { ...data, nextRunAt: later } } as ScheduleFact);
+  });
+  it('never makes an instant due that was due already: it would be the same message (I7)', () => {
+    const after = '2026-03-02T09:00:00.001Z';
+    given(created(), due('a'))
+      .when(decisions.trigger({ now: nine }))
+      .then(triggered(after));
+    given(created(), due('a'), fired())
+      .when(decisions.trigger({ now: nine }))
+      .then(triggered(after));
+  });
+});
+
 describe('removing', () => {
   it('deletes', () => given(created()).when(decisions.remove).then({ type: 'schedule.deleted', data: about }));
   it('ends the occurrence in progress: its worker has nothing to say any more (I7)', () => {
@@ -153,7 +207,18 @@ describe('removing', () => {
 describe('whatever workers do, and whenever', () => {
   it('ends each due instant once, with the schedule at the latest, or still holds it (I7)', () => {
     const step = fc.record({
-      act: fc.constantFrom('claim', 'claim', 'takeOver', 'fire', 'skip', 'skipDisabled', 'native', 'disable', 'remove'),
+      act: fc.constantFrom(
+        'claim',
+        'claim',
+        'takeOver',
+        'fire',
+        'skip',
+        'skipDisabled',
+        'native',
+        'trigger',
+        'disable',
+        'remove',
+      ),
       worker: fc.constantFrom('a', 'b'),
       minutesLater: fc.integer({ min: 0, max: 90 }),
     });
@@ -174,6 +239,7 @@ describe('whatever workers do, and whenever', () => {
             skip: decisions.skipBusy({ ...ending, activeTasks: 1 }),
             skipDisabled: decisions.skipDisabled(ending),
             native: decisions.leaveToRuntime({ now, nextRunAt }),
+            trigger: decisions.trigger({ now }),
             disable: decisions.disableForRemoval,
             remove: state.status === 'deleted' ? () => [] : decisions.remove,
           }[act];

@@ -36,6 +36,18 @@ export const disableForRemoval: Decision = (schedule) =>
     ? [{ type: 'schedule.disabled', data: { ...schedule.about, reason: 'workspace-removed' } }]
     : [];
 
+/** It is due now, unless it was due before; after the run that is under way, if one is. */
+export const trigger =
+  ({ now }: { readonly now: Timestamp }): Decision =>
+  (schedule) => {
+    if (!isAlive(schedule) || !schedule.enabled) return [];
+    const lastDueAt = schedule.status === 'running' ? schedule.occurrence.dueAt : schedule.lastDueAt;
+    const at = lastDueAt !== null && lastDueAt >= now ? justAfter(lastDueAt) : now;
+    const overdue = schedule.nextRunAt < at;
+    const nextRunAt = overdue ? schedule.nextRunAt : at;
+    return [{ type: 'schedule.triggered', data: { ...schedule.about, nextRunAt } }];
+  };
+
 /**
  * Takes on the occurrence that is due, for `worker`. Nothing when it is not due any more, or somebody has it.
  *
@@ -73,7 +85,8 @@ export const fire =
   (ending: Ending & { readonly error: string; readonly empty: boolean }): Decision =>
   (schedule) => {
     if (!holds(schedule, ending)) return [];
-    const { dueAt, ranAt, nextRunAt, error, empty } = ending;
+    const { dueAt, ranAt, error, empty } = ending;
+    const nextRunAt = schedule.triggeredAt ?? ending.nextRunAt;
     const failed = error !== '';
     const emptyRuns = emptyRunsAfter(schedule.emptyRuns, { status: failed ? 'error' : 'ok', empty });
     const stale = !failed && empty && emptyRuns >= STALE_AFTER;
@@ -87,7 +100,8 @@ export const skipBusy =
   (ending: Ending & { readonly activeTasks: number }): Decision =>
   (schedule) => {
     if (!holds(schedule, ending)) return [];
-    const { dueAt, ranAt, nextRunAt, activeTasks } = ending;
+    const { dueAt, ranAt, activeTasks } = ending;
+    const nextRunAt = schedule.triggeredAt ?? ending.nextRunAt;
     return [{ type: 'schedule.skipped', data: { ...schedule.about, dueAt, reason: 'busy', activeTasks, ranAt, nextRunAt } }];
   };
 
@@ -115,6 +129,8 @@ export const leaveToRuntime =
       },
     ];
   };
+
+const justAfter = (at: Timestamp): Timestamp => new Date(Date.parse(at) + 1).toISOString();
 
 type Alive = Extract<Schedule, { status: 'waiting' | 'running' }>;
 type Running = Extract<Schedule, { status: 'running' }>;

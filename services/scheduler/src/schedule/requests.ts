@@ -4,12 +4,33 @@ import type { RequestServer } from '@molecule/bus';
 import { ask, type WorkspaceId } from '@molecule/contracts';
 import type { Parts } from '../parts.ts';
 import * as decisions from './decisions.ts';
-import { enabledSchedulesOf, schedulesOf } from './projections/schedule-list.ts';
+import { enabledSchedulesNamed, enabledSchedulesOf, schedulesOf } from './projections/schedule-list.ts';
 import { schedule } from './schedule.ts';
 
-export const serveScheduleRequests = (requests: RequestServer, parts: Pick<Parts, 'ledger'>): void => {
+export interface ScheduleRequestParts extends Pick<Parts, 'ledger' | 'clock'> {
+  /** Something is due that nobody could foresee: look now. */
+  readonly look: () => void;
+}
+
+export const serveScheduleRequests = (requests: RequestServer, parts: ScheduleRequestParts): void => {
   requests.serve(ask.scheduler.disableFor, async ({ workspaceIds }) => ({ disabled: await disableFor(parts, workspaceIds) }));
+  requests.serve(ask.scheduler.trigger, async (asked) => ({ affected: await trigger(parts, asked) }));
 };
+
+/** Idempotent: a schedule is triggered once by one command. Returns how many this command has made due, now or before. */
+async function trigger(
+  { ledger, clock, look }: ScheduleRequestParts,
+  { nameContains, commandId }: { readonly nameContains: readonly string[]; readonly commandId: string },
+): Promise<number> {
+  let affected = 0;
+  for (const id of await enabledSchedulesNamed(ledger.db, nameContains)) {
+    const command = { id, commandId: `trigger-${commandId}` };
+    const { facts } = await ledger.transact(schedule, command, decisions.trigger({ now: clock.now().toISOString() }));
+    affected += facts.length;
+  }
+  if (affected > 0) look();
+  return affected;
+}
 
 /** Idempotent: what is disabled already is left alone. Returns how many were disabled by this call. */
 export async function disableFor({ ledger }: Pick<Parts, 'ledger'>, workspaceIds: readonly WorkspaceId[]): Promise<number> {

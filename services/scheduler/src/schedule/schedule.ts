@@ -33,6 +33,8 @@ export type Schedule =
       readonly enabled: boolean;
       readonly nextRunAt: Timestamp;
       readonly emptyRuns: number;
+      /** The instant that was due last: no other occurrence may have the same, for it would have the same message. */
+      readonly lastDueAt: Timestamp | null;
     }
   | {
       readonly status: 'running';
@@ -41,6 +43,8 @@ export type Schedule =
       readonly nextRunAt: Timestamp;
       readonly emptyRuns: number;
       readonly occurrence: Occurrence;
+      /** It was triggered while this ran: it is due again at that time when the run ends. */
+      readonly triggeredAt: Timestamp | null;
     }
   | { readonly status: 'deleted' };
 
@@ -52,21 +56,27 @@ const fold: Fold<Schedule, ScheduleFact> = {
     switch (fact.type) {
       case 'schedule.created': {
         const { scheduleId, workspaceId, name, enabled, nextRunAt } = fact.data;
-        return { status: 'waiting', about: { scheduleId, workspaceId, name }, enabled, nextRunAt, emptyRuns: 0 };
+        return { status: 'waiting', about: { scheduleId, workspaceId, name }, enabled, nextRunAt, emptyRuns: 0, lastDueAt: null };
       }
       case 'schedule.disabled':
         return alive ? { ...alive, enabled: false } : state;
       case 'schedule.deleted':
         return { status: 'deleted' };
+      case 'schedule.triggered': {
+        if (!alive) return state;
+        const { nextRunAt } = fact.data;
+        return alive.status === 'running' ? { ...alive, nextRunAt, triggeredAt: nextRunAt } : { ...alive, nextRunAt };
+      }
       case 'schedule.due': {
         if (!alive) return state;
         const { dueAt, messageId, worker, nextRunAt } = fact.data;
-        return { ...alive, status: 'running', nextRunAt, occurrence: { dueAt, messageId, worker } };
+        const triggeredAt = alive.status === 'running' ? alive.triggeredAt : null;
+        return { ...alive, status: 'running', nextRunAt, occurrence: { dueAt, messageId, worker }, triggeredAt };
       }
       case 'schedule.fired':
-        return alive ? waiting(alive, fact.data.nextRunAt, emptyRunsAfter(alive.emptyRuns, fact.data)) : state;
+        return alive ? waiting(alive, fact.data, emptyRunsAfter(alive.emptyRuns, fact.data)) : state;
       case 'schedule.skipped':
-        return alive ? waiting(alive, fact.data.nextRunAt, alive.emptyRuns) : state;
+        return alive ? waiting(alive, fact.data, alive.emptyRuns) : state;
       default:
         return unreachable(fact);
     }
@@ -79,13 +89,11 @@ export const emptyRunsAfter = (emptyRuns: number, run: { readonly status: string
 
 type Alive = Extract<Schedule, { status: 'waiting' | 'running' }>;
 
-const waiting = ({ about, enabled }: Alive, nextRunAt: Timestamp, emptyRuns: number): Schedule => ({
-  status: 'waiting',
-  about,
-  enabled,
-  nextRunAt,
-  emptyRuns,
-});
+const waiting = (
+  { about, enabled }: Alive,
+  { dueAt, nextRunAt }: { readonly dueAt: Timestamp; readonly nextRunAt: Timestamp },
+  emptyRuns: number,
+): Schedule => ({ status: 'waiting', about, enabled, nextRunAt, emptyRuns, lastDueAt: dueAt });
 
 const unreachable = (fact: never): never => {
   throw new TypeError(`unknown fact ${JSON.stringify(fact)}`);

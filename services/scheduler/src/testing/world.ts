@@ -56,14 +56,14 @@ export class World {
   }
 
   /** Starts a replica. It looks for what is due all the time, by the world's clock. */
-  async scheduler(options: TickOptions = {}): Promise<Running> {
+  async scheduler(options: TickOptions = {}, env: Readonly<Record<string, string>> = {}): Promise<Running> {
     const scope = new Scope();
     await this.around.scope.open(
       () => scope,
       (open) => open.close(),
     );
     const basics = createBasics('scheduler', { level: 'info', log: this.#log, clock: this.around.clock });
-    const service = await createScheduler(readConfig(Config, this.#env), basics, scope, options);
+    const service = await createScheduler(readConfig(Config, { ...this.#env, ...env }), basics, scope, options);
     return { service, worker: basics.instance, close: () => scope.close() };
   }
 

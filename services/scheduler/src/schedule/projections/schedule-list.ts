@@ -46,6 +46,8 @@ export const scheduleList: Projection<Tables, ScheduleFact> = {
         return change({ enabled: false });
       case 'schedule.deleted':
         return db.deleteFrom('schedule_list').where('schedule_id', '=', fact.data.scheduleId).execute();
+      case 'schedule.triggered':
+        return change({ next_run_at: new Date(fact.data.nextRunAt) });
       case 'schedule.due':
         return change({
           worker: fact.data.worker,
@@ -187,6 +189,18 @@ export const enabledSchedulesOf = async (db: Kysely<Tables>, workspaceIds: reado
     .select('schedule_id')
     .where('workspace_id', 'in', workspaceIds)
     .where('enabled', '=', true)
+    .execute();
+  return rows.map(({ schedule_id }) => schedule_id as ScheduleId);
+};
+
+/** The schedules that could still fire and whose name contains one of these texts, in any case. */
+export const enabledSchedulesNamed = async (db: Kysely<Tables>, texts: readonly string[]): Promise<ScheduleId[]> => {
+  const rows = await db
+    .selectFrom('schedule_list')
+    .select('schedule_id')
+    .where('enabled', '=', true)
+    .where((row) => row.or(texts.map((text) => sql<boolean>`strpos(lower(name), lower(${text})) > 0`)))
+    .orderBy('schedule_id')
     .execute();
   return rows.map(({ schedule_id }) => schedule_id as ScheduleId);
 };
