@@ -13,6 +13,8 @@ export interface Tables {
     workspace_id: string;
     idempotency_key: string | null;
     body: string;
+    /** Names and values in turn. */
+    headers: Generated<readonly string[]>;
     active: Generated<boolean>;
     created_at: Generated<Date>;
   };

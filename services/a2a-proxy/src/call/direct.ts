@@ -17,6 +17,7 @@ import type { Caller } from './caller.ts';
 import { errorOf, type Reply, readReply, toolTraceOf } from './classify.ts';
 import { type Normalised, normalise } from './normalise.ts';
 import type { Once } from './once.ts';
+import type { PassedHeaders } from './passed-headers.ts';
 import { type Sent, send } from './sender.ts';
 import { a2aResponse } from './told.ts';
 
@@ -30,6 +31,8 @@ export interface DirectCall {
   readonly caller: Caller;
   readonly target: string;
   readonly body: Buffer;
+  /** What the caller says to the agent in headers. */
+  readonly headers?: PassedHeaders;
   readonly limitMs: number;
   /** Given by a service of ours that asks again rather than twice; else `null`. */
   readonly messageId: string | null;
@@ -96,8 +99,15 @@ export class DirectCalls {
     if (before) return this.#refuse(before, respond);
 
     const recording = recorder.begin(envelope, { durable: call.messageId !== null });
-    const { limitMs } = call;
-    const sent = await send(this.#parts, { entry, endpoint, body: request.bytes ?? request.text, limitMs, direct: true });
+    const { headers, limitMs } = call;
+    const sent = await send(this.#parts, {
+      entry,
+      endpoint,
+      body: request.bytes ?? request.text,
+      headers,
+      limitMs,
+      direct: true,
+    });
     const exchange = { call, request, envelope, recording, name: entry.name || entry.workspaceId };
     try {
       await this.#conclude(exchange, sent, respond);
@@ -179,14 +189,14 @@ export class DirectCalls {
   /** A busy agent's message goes to the mailbox; if that cannot be, the sender must come back. */
   async #queue(exchange: Concluding, sent: Extract<Sent, { kind: 'busy' }>, respond: (answer: Answer) => void): Promise<void> {
     const { recorder, mailbox } = this.#parts;
-    const { recording, envelope, request } = exchange;
+    const { recording, envelope, request, call } = exchange;
     const row = this.#failure(exchange, sent);
     // A system sender has no workspace that a queued message could come from (spec 2 §2.2).
     if (envelope.source === 'system' || !(await recorder.withdraw(recording, WITHDRAW_MS))) {
       respond(answers.busy);
       return this.#unreached(exchange, 503, sent.detail, row);
     }
-    const queued = await mailbox.enqueue(envelope, request.text, request.messageId);
+    const queued = await mailbox.enqueue(envelope, request, call.headers);
     if (queued === null) {
       respond(answers.busy);
       return recorder.endWithdrawn(recording, unreached(envelope, 503, sent.detail), row);

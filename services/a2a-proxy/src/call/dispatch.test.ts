@@ -19,7 +19,11 @@ const it = base
     const pool = new Pool(new URL(agent.url).origin);
     onCleanup(() => pool.destroy());
     return (clock: ManualClock, lease: Lease) =>
-      new Dispatch(clock, { idleMs: 60_000, limitMs: 60_000, lease }, () => false).run(pool, '/', '{}', new Target('w'));
+      new Dispatch(clock, { idleMs: 60_000, limitMs: 60_000, lease }, () => false).run(
+        pool,
+        { path: '/', body: '{}' },
+        new Target('w'),
+      );
   });
 
 describe('a request under a lease', () => {

@@ -10,6 +10,7 @@
 import type { Clock } from '@molecule/service';
 import type { Dispatcher, Pool } from 'undici';
 import { classifyFailure, type Failure, GaveUp } from './classify.ts';
+import type { PassedHeaders } from './passed-headers.ts';
 import type { InFlight, Target } from './targets.ts';
 
 /** Spec 2 §1.10. */
@@ -48,6 +49,13 @@ export interface SendLease {
   hold(call: InFlight): () => void;
 }
 
+export interface DispatchRequest {
+  readonly path: string;
+  readonly body: string | Buffer;
+  /** Besides the content type. */
+  readonly headers?: PassedHeaders | undefined;
+}
+
 const HEADERS = ['content-type', 'application/json'];
 const EMPTY = Buffer.alloc(0);
 
@@ -74,7 +82,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     this.#isUnsafe = isUnsafe;
   }
 
-  run(pool: Pool, path: string, body: string | Buffer, target: Target): Promise<Exchange> {
+  run(pool: Pool, { path, body, headers = [] }: DispatchRequest, target: Target): Promise<Exchange> {
     this.#target = target;
     return new Promise((resolve) => {
       this.#settle = resolve;
@@ -82,7 +90,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
       this.#letGo = this.#limits.lease?.hold(this); // X4
       if (this.#gaveUp) return;
       try {
-        pool.dispatch({ path, method: 'POST', headers: HEADERS, body }, this);
+        pool.dispatch({ path, method: 'POST', headers: headers.length === 0 ? HEADERS : [...HEADERS, ...headers], body }, this);
       } catch (error) {
         this.#fail(error);
       }

@@ -31,6 +31,8 @@ export const a2aDoc: RouteDoc = {
   headers: {
     'X-Workspace-ID': 'Who calls: a workspace. Without it, the canvas.',
     'X-Timeout': 'How many seconds the call may take in all.',
+    'A2A-Version':
+      'Reaches the agent, also after a wait in its mailbox, as A2A-Extensions and X-A2A-Extensions do; no other header does.',
   },
   body: z
     .object({ method: z.string(), params: Json.optional() })

@@ -6,6 +6,7 @@ import type { Log, Mode } from '@molecule/service';
 import { type Answer, answers } from './answer.ts';
 import { identifyCaller, limitOf } from './caller.ts';
 import type { DirectCalls } from './direct.ts';
+import { passedHeaders } from './passed-headers.ts';
 import { a2aDoc } from './route-doc.ts';
 
 /** Spec 2 §1.1: what is beyond is cut silently. */
@@ -47,7 +48,9 @@ export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteP
     const messageId = principal.identity.kind === 'service' ? header(req, 'x-molecule-message-id').toLowerCase() : '';
     if (messageId !== '' && !isWorkspaceId(messageId)) return write(res, answers.invalidMessageId);
     const { caller } = asked;
-    const call = { caller, target, body, limitMs: limitOf(caller, header(req, 'x-timeout')), messageId: messageId || null };
+    const headers = passedHeaders(req.headers);
+    const limitMs = limitOf(caller, header(req, 'x-timeout'));
+    const call = { caller, target, body, headers, limitMs, messageId: messageId || null };
     try {
       await calls.handle(call, (given) => write(res, given));
     } catch (error) {

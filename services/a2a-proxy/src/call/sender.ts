@@ -4,6 +4,7 @@ import { UnresolvedName, UnsafeDestination } from '@molecule/net-guard';
 import type { Parts } from '../parts.ts';
 import { Dispatch, type Exchange, type SendLease } from './dispatch.ts';
 import type { Endpoint } from './endpoints.ts';
+import type { PassedHeaders } from './passed-headers.ts';
 
 export type Sent =
   | Extract<Exchange, { kind: 'reply' | 'broken' | 'stopped' }>
@@ -18,6 +19,8 @@ export interface Message {
   readonly entry: DirectoryEntry;
   readonly endpoint: Endpoint;
   readonly body: string | Buffer;
+  /** What the caller says to the agent in headers. */
+  readonly headers?: PassedHeaders | undefined;
   /** In all, in ms; may be `Infinity`. */
   readonly limitMs: number;
   /** Somebody waits for the answer; else it comes from the mailbox. */
@@ -30,7 +33,10 @@ export type SenderParts = Pick<Parts, 'targets' | 'capabilities' | 'isAlive' | '
 
 export const isUnsafe = (error: unknown): boolean => error instanceof UnsafeDestination && !(error instanceof UnresolvedName);
 
-export async function send(parts: SenderParts, { entry, endpoint, body, limitMs, direct, lease }: Message): Promise<Sent> {
+export async function send(
+  parts: SenderParts,
+  { entry, endpoint, body, headers, limitMs, direct, lease }: Message,
+): Promise<Sent> {
   const { targets, capabilities, clock } = parts;
   const { workspaceId } = entry;
   const idleMs = capabilities.idleTimeoutMs(workspaceId) ?? parts.idleTimeoutMs;
@@ -39,7 +45,7 @@ export async function send(parts: SenderParts, { entry, endpoint, body, limitMs,
   endpoint.inFlight++;
   let exchange: Exchange;
   try {
-    exchange = await dispatch.run(endpoint.pool, endpoint.path, body, target);
+    exchange = await dispatch.run(endpoint.pool, { path: endpoint.path, body, headers }, target);
   } finally {
     endpoint.inFlight--;
     endpoint.usedMs = clock.monotonicMs();

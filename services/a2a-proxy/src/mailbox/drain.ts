@@ -282,6 +282,7 @@ export class Drains {
       entry,
       endpoint,
       body: message.body,
+      headers: message.headers,
       limitMs: limitOf(caller, ''),
       direct: false,
       lease,

@@ -6,8 +6,11 @@
  *   Q3. Nothing waits for a removed workspace.
  */
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
+import { type Insertable, sql } from 'kysely';
 import { storable } from '../activity/row.ts';
+import type { Normalised } from '../call/normalise.ts';
+import type { PassedHeaders } from '../call/passed-headers.ts';
+import type { Tables } from '../database.ts';
 import { drop, type Envelope, enqueue } from '../message/decisions.ts';
 import { messages } from '../message/message.ts';
 import { depthOf, waitingFor } from '../message/projections/mailbox.ts';
@@ -38,12 +41,16 @@ export class Mailbox {
   }
 
   /** `null`: it could not be queued. Never rejects: the sender is told that the agent is busy either way. */
-  async enqueue(envelope: Envelope, body: string, messageId: string | null): Promise<Queued | null> {
+  async enqueue(
+    envelope: Envelope,
+    { text, messageId }: Pick<Normalised, 'text' | 'messageId'>,
+    headers: PassedHeaders = [],
+  ): Promise<Queued | null> {
     const { log, onWaiting } = this.#parts;
     const key = messageId === null ? null : storableKey(messageId);
     try {
       if (this.#isRemoved(envelope.workspaceId)) return null; // Q3
-      const queued = await this.#store(envelope, body, key);
+      const queued = await this.#store(envelope, { body: text, headers }, key);
       if (queued === null) return null;
       onWaiting(envelope.workspaceId);
       // Q3: removed in between; whoever heard of that first may have looked before this was there.
@@ -55,7 +62,11 @@ export class Mailbox {
     }
   }
 
-  async #store(envelope: Envelope, body: string, key: string | null): Promise<Queued | null> {
+  async #store(
+    envelope: Envelope,
+    payload: Pick<Insertable<Tables['messages']>, 'body' | 'headers'>,
+    key: string | null,
+  ): Promise<Queued | null> {
     const { ledger, worker, log, maxDepth } = this.#parts;
     const { messageId, workspaceId } = envelope;
     for (let attempt = 1; ; attempt++) {
@@ -71,7 +82,7 @@ export class Mailbox {
         const { facts } = await ledger.transact(messages, { id: messageId, commandId: 'enqueue' }, decision, async (tx) => {
           await tx.db
             .insertInto('messages')
-            .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, body })
+            .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, ...payload })
             .execute();
           depthAfter = await depthOf(tx.db, workspaceId);
         });

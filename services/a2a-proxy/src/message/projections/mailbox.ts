@@ -90,6 +90,7 @@ export interface WaitingMessage {
   readonly source: MessageSource;
   readonly method: string;
   readonly body: string;
+  readonly headers: readonly string[];
 }
 
 /** How full a workspace's mailbox is, and what comes next: priority, then age. `next` is absent when nothing waits. */
@@ -105,14 +106,15 @@ export async function nextWaiting(
     source: MessageSource;
     method: string;
     body: string;
+    headers: string[];
   }>`
-    select c.claimed, c.lately as "claimedLately", n.message_id as "messageId", n.caller_id as "callerId", n.source, n.method, n.body
+    select c.claimed, c.lately as "claimedLately", n.message_id as "messageId", n.caller_id as "callerId", n.source, n.method, n.body, n.headers
     from (
       select count(*)::int as claimed, (count(*) filter (where dispatched_at > now() - interval '5 seconds'))::int as lately
       from mailbox where workspace_id = ${workspaceId} and status = 'dispatched'
     ) c
     left join lateral (
-      select mailbox.message_id, caller_id, source, method, body
+      select mailbox.message_id, caller_id, source, method, body, headers
       from mailbox join messages on messages.message_id = mailbox.message_id
       where mailbox.workspace_id = ${workspaceId} and status = 'queued'
       order by priority desc, sequence
@@ -121,9 +123,13 @@ export async function nextWaiting(
   `.execute(db);
   const row = rows[0];
   if (!row) return { claimed: 0, claimedLately: 0, next: undefined };
-  const { claimed, claimedLately, messageId, callerId, source, method, body } = row;
+  const { claimed, claimedLately, messageId, callerId, source, method, body, headers } = row;
   if (messageId === null) return { claimed, claimedLately, next: undefined };
-  return { claimed, claimedLately, next: { messageId, workspaceId: workspaceId as WorkspaceId, callerId, source, method, body } };
+  return {
+    claimed,
+    claimedLately,
+    next: { messageId, workspaceId: workspaceId as WorkspaceId, callerId, source, method, body, headers },
+  };
 }
 
 /** How many messages wait for a workspace. */
