@@ -45,6 +45,18 @@ describe('an entry of the directory', () => {
     expect(entry).toMatchObject({ status: 'online', url: 'http://h', internalUrl: 'http://i', statusSince: at(5) });
   });
 
+  it('is where the provisioner put it, until its agent says another address or the run ends', () => {
+    const located = fact(workspaceId, 2, 'workspace.located', { url: 'http://127.0.0.1:1' });
+    const registered = (url: string) =>
+      fact(workspaceId, 3, 'workspace.registered', { from: 'online', url, internalUrl: 'http://i', agentCard: null }, 5);
+    expect(entryAfter(created(workspaceId)).located).toBe(false);
+    expect(entryAfter(created(workspaceId), located).located).toBe(true);
+    expect(entryAfter(created(workspaceId), located, registered('http://127.0.0.1:1')).located).toBe(true);
+    expect(entryAfter(created(workspaceId), located, registered('http://127.0.0.1:2')).located).toBe(false);
+    const status = { from: 'online', to: 'paused', reason: 'pause', clearsUrl: true, event: null } as const;
+    expect(entryAfter(created(workspaceId), located, fact(workspaceId, 3, 'workspace.status', status, 7)).located).toBe(false);
+  });
+
   it('keeps since when it has its status, if that does not change', () => {
     const registered = (version: number, second: number) =>
       fact(workspaceId, version, 'workspace.registered', { from: 'online', url: 'u', internalUrl: 'u', agentCard: {} }, second);

@@ -40,17 +40,18 @@ export function applyFact(entry: DirectoryEntry | undefined, fact: RecordedWorks
       return { ...after, parentId: fact.data.parentId };
     case 'workspace.registered': {
       const { url, internalUrl } = fact.data;
-      return { ...withStatus(after, 'online', fact.recordedAt), url, internalUrl };
+      const located = after.located === true && url === after.url;
+      return { ...withStatus(after, 'online', fact.recordedAt), url, internalUrl, located };
     }
     case 'workspace.located':
-      return { ...after, url: fact.data.url };
+      return { ...after, url: fact.data.url, located: true };
     case 'workspace.status': {
       // Also from a status to itself: a restart of what is being provisioned begins its time anew.
       const moved: DirectoryEntry = { ...after, status: fact.data.to, statusSince: fact.recordedAt };
-      return fact.data.clearsUrl ? { ...moved, url: '', internalUrl: '' } : moved;
+      return fact.data.clearsUrl ? { ...moved, url: '', internalUrl: '', located: false } : moved;
     }
     case 'workspace.removed':
-      return { ...withStatus(after, 'removed', fact.recordedAt), url: '', internalUrl: '', tokens: [] };
+      return { ...withStatus(after, 'removed', fact.recordedAt), url: '', internalUrl: '', located: false, tokens: [] };
     case 'token.issued': {
       const { tokenId, hash } = fact.data;
       return { ...after, tokens: [...after.tokens.filter((token) => token.tokenId !== tokenId), { tokenId, hash }] };
@@ -91,6 +92,7 @@ const blank = (fact: RecordedWorkspaceFact): DirectoryEntry => ({
   runtime: '',
   tier: 1,
   external: false,
+  located: false,
   maxConcurrentTasks: 1,
   budgetLimit: null,
   tokens: [],

@@ -36,6 +36,8 @@ export interface Tables {
     status_error_at: NullableInstant;
     url: string;
     internal_url: string;
+    /** Where the provisioner said that the agent runs; `''` where it did not. */
+    located_url: string;
     agent_card: JsonColumn;
     registered_at: NullableInstant;
     template: string;

@@ -43,7 +43,7 @@ export class Admissions {
     if (entry.budgetLimit !== null && spent >= entry.budgetLimit) return { answer: answers.overBudget, entry };
 
     if (entry.url === '' || isResting(entry)) return { answer: this.#nowhere(entry), entry };
-    const endpoint = await endpoints.open(dialled(entry.url, entry.workspaceId));
+    const endpoint = await endpoints.open(dialled(entry.url, entry.workspaceId), { located: entry.located === true });
     return endpoint ? { entry, endpoint } : { answer: answers.notRoutable, entry };
   }
 

@@ -1,6 +1,6 @@
 /** Direct calls, told from outside: real agents over real HTTP (spec 2 §1). */
 import { randomUUID } from 'node:crypto';
-import { removed, waitFor } from '@molecule/testkit';
+import { registered, removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { status } from '../testing/registry.ts';
 import { anonymous, it, message } from '../testing/world.ts';
@@ -209,6 +209,29 @@ describe('a call that is not let through', () => {
     expect(agent.received).toHaveLength(1);
     expect(await world.rows(proxy, id)).toHaveLength(1);
     expect((await world.database.query('select count(*)::int as rows from activity')).rows[0]).toEqual({ rows: 1 });
+  });
+
+  it('goes to loopback outside development only where the provisioner put the agent (ADR 14)', async ({ world }) => {
+    const proxy = await world.proxy({ MOLECULE_ENV: '' });
+    const agent = await world.agent();
+    const told = async (id: string) => {
+      const { status, text } = await world.call(proxy, id);
+      return [status, status === 200 ? '' : text];
+    };
+    const refused = [502, '{"error":"workspace URL is not publicly routable"}'];
+    const said = await world.workspace(agent);
+    const put = await world.registry.create();
+    const metadata = await world.registry.create();
+    await world.registry.say(put, { type: 'workspace.located', data: { url: agent.url } }, registered(agent.url));
+    await world.registry.say(metadata, { type: 'workspace.located', data: { url: 'http://169.254.169.254/' } });
+    await world.known();
+    expect(await told(said)).toEqual(refused);
+    expect(await told(put)).toEqual([200, '']);
+    expect(await told(metadata)).toEqual(refused);
+    await world.registry.say(put, registered(`${agent.url}/elsewhere`));
+    await waitFor(async () => (await told(put))[0] === 502, { what: 'what the agent says to count' });
+    expect(await told(put)).toEqual(refused);
+    expect(await told(said)).toEqual(refused);
   });
 
   it('is refused over budget by what beats report', async ({ world }) => {

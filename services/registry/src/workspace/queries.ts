@@ -189,6 +189,7 @@ const directoryEntry = (
   runtime: row.runtime,
   tier: row.tier,
   external: row.external,
+  located: row.status !== 'removed' && row.url !== '' && row.url === row.located_url,
   maxConcurrentTasks: row.max_concurrent_tasks,
   budgetLimit: row.budget_limit === null ? null : Number(row.budget_limit),
   tokens: row.live_tokens.map(({ tokenId, hash }) => ({ tokenId: TokenId.parse(tokenId), hash })),

@@ -45,6 +45,7 @@ export const firstFields = (fact: Creation): WorkspaceFields => {
     status_error_at: null,
     url: data.url,
     internal_url: '',
+    located_url: '',
     agent_card: null,
     registered_at: null,
     template: data.template,
@@ -121,20 +122,20 @@ function changes(fact: Change): Partial<WorkspaceFields> {
     case 'workspace.card':
       return { agent_card: fact.data.agentCard };
     case 'workspace.located':
-      return { url: fact.data.url };
+      return { url: fact.data.url, located_url: fact.data.url };
     case 'workspace.status': {
       const { to, clearsUrl, sampleError } = fact.data;
       return {
         status: to,
         status_since: fact.recordedAt,
-        ...(clearsUrl && { url: '', internal_url: '' }),
+        ...(clearsUrl && { url: '', internal_url: '', located_url: '' }),
         ...(sampleError !== undefined && { status_error: sampleError, status_error_at: fact.recordedAt }),
       };
     }
     case 'workspace.removed':
       return fact.data.from === 'removed'
         ? {}
-        : { status: 'removed', status_since: fact.recordedAt, x: 0, y: 0, collapsed: false };
+        : { status: 'removed', status_since: fact.recordedAt, located_url: '', x: 0, y: 0, collapsed: false };
     case 'workspace.budgeted':
       return { budget_limit: fact.data.budgetLimit };
     case 'workspace.idle-limited':
