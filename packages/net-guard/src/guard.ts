@@ -63,6 +63,14 @@ export interface GuardedPoolOptions {
 const KEEP_ALIVE_MS = 2_000;
 const KEEP_ALIVE_THRESHOLD_MS = 1_000;
 
+/**
+ * undici takes a reset for the end of a body that has no length of its own; but what was reset was cut off (limits F11). It knows
+ * a reset by its code, and hears of it after this.
+ */
+const neverAnEnd = (error: NodeJS.ErrnoException): void => {
+  if (error.code === 'ECONNRESET') error.code = 'ECONNABORTED';
+};
+
 const systemResolve: Resolve = async (hostname) =>
   (await systemLookup(hostname, { all: true, verbatim: true })).map(({ address, family }) => ({
     address,
@@ -112,7 +120,12 @@ export class NetGuard {
       const host = options.hostname.replace(/^\[|\]$/g, '');
       const refusal = isIP(host) === 0 ? undefined : this.#refusal(host, 'dispatch');
       if (refusal) callback(new UnsafeDestination(refusal), null);
-      else connector(options, callback);
+      else
+        connector(options, (...[error, socket]: Parameters<buildConnector.Callback>) => {
+          socket?.on('error', neverAnEnd);
+          if (error) callback(error, null);
+          else callback(null, socket);
+        });
     };
     return new Pool(origin, {
       connect,

@@ -116,6 +116,29 @@ describe('a guarded pool', () => {
     expect([statusCode, headers['location'], connections()]).toEqual([302, 'http://169.254.169.254/latest/meta-data', 1]);
   });
 
+  it('takes a reset for no end: a body that was cut off is no answer', async () => {
+    const { port } = await listenOn('127.0.0.1', (_, res) => {
+      res.socket?.write('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhalf', () => res.socket?.resetAndDestroy());
+    });
+    const { body } = await poolOf(new NetGuard({ mode: 'dev' }), `http://127.0.0.1:${port}`).request(get);
+    await expect(body.text()).rejects.toMatchObject({ code: 'ECONNABORTED' });
+  });
+
+  it.each([
+    ['timeout=1', 2],
+    ['timeout=0', 2],
+    ['timeout=30', 1],
+  ])('heeds how long the other side keeps an idle connection: %s', async (hint, expected) => {
+    const { port, connections } = await listenOn('127.0.0.1', (_, res) => {
+      res.writeHead(200, { connection: 'keep-alive', 'keep-alive': hint }).end('hello');
+    });
+    const pool = poolOf(new NetGuard({ mode: 'dev' }), `http://127.0.0.1:${port}`);
+    await (await pool.request(get)).body.text();
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve))); // the connection is free again, or gone
+    await (await pool.request(get)).body.text();
+    expect(connections()).toBe(expected);
+  });
+
   it('uses a connection for one request at a time, and again for the next', async () => {
     let running = 0;
     let most = 0;

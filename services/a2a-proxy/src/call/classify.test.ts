@@ -27,6 +27,8 @@ describe('a dispatch that got no answer', () => {
     ['a malformed response', Object.assign(coded('HPE_INVALID_CONSTANT'), { name: 'HTTPParserError' })],
     ['an upgrade nobody asked for', new errors.SocketError('bad upgrade')],
     ['too many headers', new errors.HeadersOverflowError()],
+    ['two lengths', new errors.ResponseContentLengthMismatchError()],
+    ['a status that is none', coded('ERR_ASSERTION')],
     [
       'a hang-up during TLS',
       coded('ECONNRESET', 'Client network socket disconnected before secure TLS connection was established'),

@@ -44,6 +44,9 @@ const UNREACHABLE: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'connection timed out',
   UND_ERR_CONNECT_TIMEOUT: 'connection timed out',
   UND_ERR_HEADERS_OVERFLOW: 'response headers too large',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed response',
+  /** What the parser's own assertions catch: a status that is none. */
+  ERR_ASSERTION: 'malformed response',
 };
 
 /** `isUnsafe` tells the guard's refusal at the dial from everything else. */

@@ -26,6 +26,8 @@ const UNLOGGED = 'system:restart-context';
 /** How long a busy call waits for its own record to be written, before it may be queued. */
 const WITHDRAW_MS = 2_000;
 const MAX_METHOD = 256;
+/** What is left of a reply that broke off. */
+const UNREAD: Reply = { text: '', json: undefined, isJson: false };
 
 export interface DirectCall {
   readonly caller: Caller;
@@ -135,11 +137,8 @@ export class DirectCalls {
         respond(answers.unreadReply(delivered));
         if (!delivered) return this.#unreached(exchange, 502, 'response broken off', null);
         // Delivery was confirmed: this is no failed delivery (spec 2 §8.3).
-        const row = answeredRow(this.#written(exchange, sent.headersAfterMs), {
-          response: 'null',
-          toolTrace: null,
-          upstreamStatus: sent.status,
-        });
+        const row = this.#success(exchange, UNREAD, sent.status, sent.headersAfterMs);
+        if (envelope.callerId !== null) this.#parts.recorder.outbound(envelope.callerId, this.#parts.instants.nowUs());
         return this.#answered(exchange, sent.status, sent.headersAfterMs, row);
       }
       case 'stopped':
