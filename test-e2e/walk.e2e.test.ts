@@ -278,7 +278,13 @@ describe.each(MODES)('in $name mode', ({ name, env, anonymousAdmin, anonymousRea
       what: 'the provisioner to say where',
     });
     // On loopback, which may be dialled in every mode where the platform itself made the agent run.
-    const answered = await call();
+    const answered = await waitFor(
+      async () => {
+        const answer = await call();
+        return answer.status === 200 ? answer : false;
+      },
+      { what: 'every service to know where' },
+    );
     expect(answered.body.result.parts).toEqual([{ kind: 'text', text: 'good morning' }]);
 
     const told = (await operator.get(`/events/${id}`)).body.map(({ event_type }: { event_type: string }) => event_type).reverse();
