@@ -102,6 +102,8 @@ describe('the reference', () => {
     ])
       await checked.ask(`POST /workspaces/${id}/activity`, { ...own, body });
     await checked.ask(`GET /workspaces/${id}/session-search`);
+    for (const query of ['', '?q=hi&limit=3']) await checked.ask(`GET /workspaces/${id}/session-search${query}`, own);
+    await admin(`GET /admin/trace/${unknown}`);
     for (const body of [{ message: 'hi' }, {}, { message: 'hi', attachments: [{}] }])
       await checked.ask(`POST /workspaces/${id}/notify`, { ...own, body });
     await admin(`POST /workspaces/${unknown}/notify`, { message: 'hi' });

@@ -88,7 +88,9 @@ export class Api {
           ? `${url} wants to know who asks (${reason}). Set ADMIN_TOKEN to the token it was started with.`
           : `${url} does not accept this ADMIN_TOKEN (${reason}). Is it the one it was started with?`,
       );
-    if (status === 404) return new CliError(`${url} has no ${method} ${path}: is it Molecule, and of this version?`);
+    if (status === 404 && typeof said !== 'string')
+      return new CliError(`${url} has no ${method} ${path}: is it Molecule, and of this version?`);
+    if (status === 404) return new CliError(reason);
     if (status === 503) return new CliError(`${url} cannot answer now: ${reason}`);
     return new CliError(`${url} refused ${method} ${path}: ${reason}`);
   }

@@ -13,6 +13,8 @@ const TOKEN = 'root';
 /** Answers by path; only to who brings the token. */
 class Platform {
   readonly answers = new Map<string, unknown>();
+  /** What it says of a path that it does not know. */
+  nothing = '404 page not found';
   readonly asked: string[] = [];
   readonly sockets = new Set<WebSocket>();
   port = 0;
@@ -60,7 +62,7 @@ class Platform {
     this.asked.push(`${request.method} ${path}`);
     const answer = this.answers.get(path);
     if (!this.#knows(request)) response.writeHead(401).end('{"error":"admin auth required"}');
-    else if (answer === undefined) response.writeHead(404).end('404 page not found');
+    else if (answer === undefined) response.writeHead(404).end(this.nothing);
     else if (typeof answer === 'string') response.writeHead(503).end(answer);
     else response.end(JSON.stringify(answer));
   }
@@ -347,5 +349,85 @@ describe('molecule explain', () => {
   ] as const)('%j: not understood', async ([args, said], { platform }) => {
     const { code, notes, out } = await molecule(platform, 'explain', ...args);
     expect({ code, out, note: notes[0] }).toEqual({ code: 2, out: [], note: expect.stringContaining(said) });
+  });
+});
+
+describe('molecule trace', () => {
+  const step = (second: number, what: string, text: string) => ({ at: `2026-03-02T09:00:0${second}.123Z`, what, text });
+  const pm = { id: 'p', name: 'pm' };
+  const atlas = { id: 'a', name: 'at\nlas' };
+  const message = {
+    id: 'm1',
+    root_id: 'm1',
+    parent_id: null,
+    depth: 0,
+    source: 'canvas',
+    from: null,
+    to: pm,
+    method: 'message/send',
+    state: 'answered',
+    started_at: '2026-03-02T09:00:00.000Z',
+    ended_at: '2026-03-02T09:00:00.250Z',
+    dispatches: 1,
+    waited_ms: 0,
+    steps: [step(0, 'a2a.answered', 'answered')],
+  };
+  const below = {
+    ...message,
+    id: 'm2',
+    parent_id: 'm1',
+    depth: 1,
+    source: 'workspace',
+    from: pm,
+    to: atlas,
+    method: '',
+    state: 'completed',
+    ended_at: '2026-03-02T09:00:09.000Z',
+    dispatches: 2,
+    waited_ms: 8_500,
+    steps: [step(1, 'a2a.queued', 'waits'), step(9, 'a2a.completed', 'delivered')],
+  };
+  const told = {
+    asked: ['m2'],
+    messages: [message, below],
+    delegations: [
+      {
+        delegation_id: 'd',
+        from: pm,
+        to: atlas,
+        state: 'completed',
+        message_ids: ['m2'],
+        steps: [step(0, 'delegation.sent', 'accepted')],
+      },
+    ],
+    truncated: false,
+  };
+
+  it('tells a message’s whole way', async ({ platform }) => {
+    platform.answers.set('/admin/trace/from%2Fme', told);
+    expect(await molecule(platform, 'trace', 'from/me')).toEqual({
+      code: 0,
+      notes: [],
+      out: [
+        'canvas → pm  message/send  answered after 250 ms',
+        '  m1',
+        '  09:00:00.123  answered',
+        '',
+        '  pm → at\\nlas  completed after 9.0 s, 8.5 s of it in the mailbox, sent 2 times',
+        '    m2',
+        '    09:00:01.123  waits',
+        '    09:00:09.123  delivered',
+        '',
+        'delegation d: pm → at\\nlas  completed',
+        '  09:00:00.123  accepted',
+      ],
+    });
+    const { out } = await molecule(platform, 'trace', 'from/me', '--json');
+    expect(JSON.parse(out[0] ?? '')).toEqual(told);
+  });
+
+  it('says when nothing is known', async ({ platform }) => {
+    platform.nothing = '{"error":"nothing is known of this id"}';
+    expect(await molecule(platform, 'trace', 'nothing')).toEqual({ code: 1, out: [], notes: ['nothing is known of this id'] });
   });
 });

@@ -10,13 +10,14 @@ import { explain } from './commands/explain.ts';
 import { parked } from './commands/parked.ts';
 import { rebuild } from './commands/rebuild.ts';
 import { status } from './commands/status.ts';
+import { trace } from './commands/trace.ts';
 import { up } from './commands/up.ts';
 import { painter, table } from './format.ts';
 import { CliError, type Terminal } from './terminal.ts';
 import { ROOT } from './where.ts';
 
 /** In the order a newcomer needs them. */
-export const COMMANDS: readonly Command[] = [up, status, doctor, explain, events, parked, rebuild, audit];
+export const COMMANDS: readonly Command[] = [up, status, doctor, explain, trace, events, parked, rebuild, audit];
 
 /** Exit codes: 0 well, 1 something is not as it should be, 2 the command was not understood. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {

@@ -36,6 +36,7 @@ import { messages } from './message/message.ts';
 import { exposeMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { Recorder } from './record/recorder.ts';
+import { traceRoutes } from './trace/routes.ts';
 import { trafficOf } from './traffic/traffic.ts';
 import { usageRoutes } from './usage/routes.ts';
 import { Workers } from './workers.ts';
@@ -221,6 +222,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   saidRoutes(app, { ...parts, keeper: new Keeper({ ...parts, isUnavailable }) });
   searchRoutes(app, { ...parts, bus });
   usageRoutes(app, parts);
+  traceRoutes(app, parts);
   auditRoutes(app, parts);
   const liveTokens = (workspaceId: string) => directory.liveTokens(workspaceId);
   const raw = [a2aRoute({ calls, liveTokens, mode: parts.mode, log, isStopping: () => stopping })];
