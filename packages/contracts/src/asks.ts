@@ -169,7 +169,7 @@ export const ask = {
       subject: 'ask.registry.recall',
       input: z.object({
         workspaceId: WorkspaceId,
-        /** `LOCAL`: its own. `TEAM`: its own and its siblings' for the team. `OWN`: its own of these two. `ALL`: its own of every scope. */
+        /** `LOCAL`: its own. `TEAM`: its own and its siblings' for the team. `OWN`: its own of these two. `ALL`: its own of every scope; there `query` may also be in the name of the scope. */
         scope: z.enum(['LOCAL', 'TEAM', 'OWN', 'ALL']),
         query: z.string(),
         limit: z.number().int().min(1).max(200),

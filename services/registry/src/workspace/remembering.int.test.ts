@@ -128,6 +128,8 @@ describe('recalling', () => {
     expect(await contents(bus, me, 'OWN')).toEqual(['mine for the team', 'mine for itself']);
     expect(await contents(bus, parent, 'TEAM')).toEqual(['parent for the team']);
     expect(await contents(bus, parent, 'ALL')).toEqual(['parent for the team', 'parent for itself', 'of all']);
+    expect(await contents(bus, parent, 'ALL', { query: 'glob' })).toEqual(['of all']);
+    expect(await contents(bus, parent, 'OWN', { query: 'loca' })).toEqual([]);
     const [first] = await recall(bus, me, 'TEAM');
     expect(first).toMatchObject({ workspaceId: brother, scope: 'TEAM' });
   });

@@ -75,13 +75,15 @@ export async function recall(db: Db, { workspaceId, scope, query, limit }: Recal
     OWN: sql<boolean>`${own} and scope in ('LOCAL', 'TEAM')`,
     ALL: own,
   }[scope];
+  // A search through everything meets labels as well as texts (spec 2 §4.6).
+  const byLabel = scope === 'ALL' ? sql<boolean>`strpos(lower(scope), lower(${query})) > 0` : sql<boolean>`false`;
   const { rows } = await sql<{ id: string; workspace_id: WorkspaceId; content: string; scope: string; created_at: Date }>`
     select id, memories.workspace_id, content, scope, memories.created_at
       from workspaces mine
       join workspaces asked on asked.status <> 'removed'
       join memories on memories.workspace_id = asked.workspace_id
      where mine.workspace_id = ${workspaceId} and mine.status <> 'removed' and ${wanted}
-       and strpos(lower(content), lower(${query})) > 0
+       and (strpos(lower(content), lower(${query})) > 0 or ${byLabel})
      order by memories.created_at desc, id
      limit ${limit}
   `.execute(db);
