@@ -1,6 +1,7 @@
 /** The small helpers: the clock, waiting, sentences. */
 import type { Fact } from '@molecule/contracts';
 import { describe, expect, it } from 'vitest';
+import { chance } from './chance.ts';
 import { manualClock } from './manual-clock.ts';
 import { scenario } from './scenario.ts';
 import { waitFor } from './wait-for.ts';
@@ -66,5 +67,19 @@ describe('a scenario', () => {
         .when(() => [])
         .thenRefused(RangeError),
     ).toThrow('expected a refusal');
+  });
+});
+
+describe('chance', () => {
+  it('is the same for the same seed, and within its bounds', () => {
+    const numbers = (seed: number) => {
+      const { below } = chance(seed);
+      return Array.from({ length: 1_000 }, () => below(10));
+    };
+    expect(numbers(7)).toEqual(numbers(7));
+    expect(numbers(7)).not.toEqual(numbers(8));
+    expect([...new Set(numbers(7))].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const { happens } = chance(1);
+    expect([happens(0), happens(1)]).toEqual([false, true]);
   });
 });
