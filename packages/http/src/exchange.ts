@@ -2,7 +2,8 @@
  * One exchange with a server behind us: undici onto the raw response (limits §3, traps 1–4), and the headers that pass.
  *
  *   X1. An answer that breaks off is never completed as if it were whole: the client's connection is destroyed.
- *   X2. A client that goes away ends a GET or HEAD upstream, so that streams end; everything else runs to its end (spec 2 §1.7).
+ *   X2. A client that goes away ends a GET or HEAD upstream, and a stream of events, so that streams end: what then becomes of the work
+ *       is for the server to say. Everything else runs to its end (spec 2 §1.7).
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
@@ -37,7 +38,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly over: Promise<Failure | null>;
   readonly #end: (failure: Failure | null) => void;
   readonly #res: ServerResponse;
-  readonly #abortable: boolean;
+  #abortable: boolean;
   readonly #onReached: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #answering = false;
@@ -60,8 +61,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#clientGone && this.#abortable) controller.abort(new ClientGone());
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: OutgoingHttpHeaders): void {
-    if (status < 200 || this.#clientGone) return;
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: OutgoingHttpHeaders): void {
+    if (status < 200) return;
+    this.#abortable ||= isEventStream(headers);
+    if (this.#clientGone) {
+      if (this.#abortable) controller.abort(new ClientGone());
+      return;
+    }
     this.#answering = true;
     this.#res.writeHead(status, responseHeaders(headers));
     // A stream's head must not wait for its first event; when data is there already, head and data leave together.
@@ -102,6 +108,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#res.off('drain', this.#onDrain).off('close', this.#onClose);
   }
 }
+
+/** Whether an answer is one of server-sent events. */
+export const isEventStream = ({ 'content-type': type }: { readonly 'content-type'?: unknown }): boolean =>
+  typeof type === 'string' && /^text\/event-stream\s*(;|$)/i.test(type);
 
 class ClientGone extends Error {
   constructor() {

@@ -76,6 +76,36 @@ describe('a client that goes away', () => {
     await Promise.all(gateway.settled);
   });
 
+  it('U3: ends the stream of events that its POST is answered with: what becomes of the work the service knows', async () => {
+    const ended = Promise.withResolvers<void>();
+    const { gateway } = await start((_, res) => {
+      res.on('close', () => ended.resolve());
+      res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).write('data: 1\n\n');
+    });
+    const socket = await client(gateway.port, 'POST /a2a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}');
+    await once(socket, 'data');
+    socket.destroy();
+    await ended.promise;
+    await Promise.all(gateway.settled);
+    expect(gateway.lines).toEqual([]);
+  });
+
+  it('U3: ends it also when it has gone before the stream began', async () => {
+    const ended = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<() => void>();
+    const { gateway } = await start((_, res) => {
+      res.on('close', () => ended.resolve());
+      begun.resolve(() => res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n'));
+    });
+    const socket = await client(gateway.port, 'POST /a2a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}');
+    const begin = await begun.promise;
+    socket.destroy();
+    await once(socket, 'close');
+    begin();
+    await ended.promise;
+    await Promise.all(gateway.settled);
+  });
+
   it('is not taken for whole when it goes in the middle of its body', async () => {
     const outcome = Promise.withResolvers<string>();
     const { gateway } = await start((req) => {

@@ -3,7 +3,7 @@
  *
  *   U1. A request is sent to another replica only if none of it was written to the one before.
  *   U2. An answer that breaks off is never completed as if it were whole: the client's connection is destroyed.
- *   U3. A client that goes away ends a GET or HEAD upstream, so that streams end; everything else runs to its end (spec 2 §1.7).
+ *   U3. A client that goes away ends a GET or HEAD upstream, and a stream of events; everything else runs to its end (spec 2 §1.7).
  *   U4. No `x-molecule-*` header of a client gets through; the owner trusts only the signed context (D4).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';

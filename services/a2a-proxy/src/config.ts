@@ -28,6 +28,8 @@ export const Config = z.object({
   A2A_MAILBOX_LIMIT: configPieces.count(1_000),
   /** A process that has not said for this long that it lives is taken over from, in seconds. */
   A2A_WORKER_LEASE_SECONDS: configPieces.seconds(9),
+  /** A client that takes nothing of its stream for this long loses it, in seconds. */
+  A2A_STREAM_STALL_SECONDS: configPieces.seconds(30),
   /** How long calls in flight may take when the service stops, in seconds. */
   A2A_DRAIN_SECONDS: configPieces.seconds(4),
 });

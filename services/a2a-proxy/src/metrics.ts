@@ -1,6 +1,7 @@
 /** The figures of the proxy, read when somebody asks: counting costs the hot path an addition. */
 import { type Basics, exposeCounters, exposeGauge } from '@molecule/service';
 import type { DirectCalls } from './call/direct.ts';
+import type { Streams } from './call/stream.ts';
 import type { Targets } from './call/targets.ts';
 import type { Drains } from './mailbox/drain.ts';
 import type { Waiting } from './mailbox/waiting.ts';
@@ -8,6 +9,7 @@ import type { Recorder } from './record/recorder.ts';
 
 export interface Figures {
   readonly calls: DirectCalls;
+  readonly streams: Streams;
   readonly targets: Targets;
   readonly recorder: Recorder;
   readonly waiting: Waiting;
@@ -15,14 +17,19 @@ export interface Figures {
   readonly lost: Readonly<Record<'fenced' | 'refused', number>>;
 }
 
-export function exposeMetrics(metrics: Basics['metrics'], { calls, targets, recorder, waiting, drains, lost }: Figures): void {
+export function exposeMetrics(
+  metrics: Basics['metrics'],
+  { calls, streams, targets, recorder, waiting, drains, lost }: Figures,
+): void {
   const gauge = (name: string, help: string, read: () => number) => exposeGauge(metrics, { name, help, read });
   gauge('a2a_in_flight', 'Requests to agents in flight.', () => targets.size);
   gauge('a2a_recorder_backlog', 'Records that wait to be written.', () => recorder.backlog);
   gauge('a2a_mailboxes_waiting', 'Workspaces that messages wait for, as far as this process knows.', () => waiting.size);
   gauge('a2a_mailbox_deliveries', 'Messages from mailboxes that are being delivered.', () => drains.running);
+  gauge('a2a_streams_open', 'Streams of events that are being passed on to a client.', () => streams.open);
   const labelled = (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>) =>
     exposeCounters(metrics, { name, help, label, read: () => Object.entries(read()) });
   labelled('a2a_calls_total', 'Direct calls since the start, by how they went.', 'outcome', () => calls.counts);
+  labelled('a2a_streams_total', 'Streams to clients since the start, by how they ended.', 'how', () => streams.counts);
   labelled('a2a_records_lost_total', 'Records that were fenced off or refused since the start.', 'why', () => lost);
 }

@@ -23,6 +23,7 @@ import { DirectCalls } from './call/direct.ts';
 import { Endpoints } from './call/endpoints.ts';
 import { Once } from './call/once.ts';
 import { a2aRoute } from './call/routes.ts';
+import { Streams } from './call/stream.ts';
 import { Targets } from './call/targets.ts';
 import { Waker } from './call/waker.ts';
 import { type Config, idleTimeout, inContainer, positive } from './config.ts';
@@ -163,10 +164,12 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     onWaiting: (id) => waiting.add(id),
     onGone: (id) => waiting.remove(id),
   });
+  const streams = new Streams(config.A2A_STREAM_STALL_SECONDS * 1000);
   const drains: Drains = new Drains({
     ...parts,
     admissions,
     waiting,
+    streams,
     lease: () => workers.lease,
     dropAll: (id) => mailbox.dropAll(id),
     reportDead,
@@ -179,7 +182,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     onAnswered: (workspaceId) => drains.nudge(workspaceId, 'answered'),
     reportDead,
   });
-  exposeMetrics(metrics, { calls, targets, recorder, waiting, drains, lost });
+  exposeMetrics(metrics, { calls, streams, targets, recorder, waiting, drains, lost });
 
   await workers.renew();
   const leaseStepMs = (config.A2A_WORKER_LEASE_SECONDS * 1000) / 3;
@@ -225,7 +228,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   traceRoutes(app, parts);
   auditRoutes(app, parts);
   const liveTokens = (workspaceId: string) => directory.liveTokens(workspaceId);
-  const raw = [a2aRoute({ calls, liveTokens, mode: parts.mode, log, isStopping: () => stopping })];
+  const raw = [a2aRoute({ calls, streams, liveTokens, mode: parts.mode, log, isStopping: () => stopping })];
   const running = await chassis.serve(httpService(app, raw), { beats });
 
   // Closed first: nothing new is taken on, what is in flight gets its time, and what is left is told that it is over.

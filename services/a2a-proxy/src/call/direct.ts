@@ -15,6 +15,7 @@ import type { Admissions } from './admission.ts';
 import { type Answer, answers, reasonPhrase } from './answer.ts';
 import type { Caller } from './caller.ts';
 import { errorOf, type Reply, readReply, toolTraceOf } from './classify.ts';
+import type { EventSink } from './dispatch.ts';
 import { type Normalised, normalise } from './normalise.ts';
 import type { Once } from './once.ts';
 import type { PassedHeaders } from './passed-headers.ts';
@@ -35,6 +36,8 @@ export interface DirectCall {
   readonly body: Buffer;
   /** What the caller says to the agent in headers. */
   readonly headers?: PassedHeaders;
+  /** Where the events go that the caller asks for with this method, if it does. */
+  readonly eventsTo?: (method: string) => EventSink | undefined;
   readonly limitMs: number;
   /** Given by a service of ours that asks again rather than twice; else `null`. */
   readonly messageId: string | null;
@@ -71,7 +74,7 @@ export class DirectCalls {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Answers through `respond`, exactly once, unless it throws before. */
+  /** Answers through `respond`, exactly once, unless it throws before. Who takes a stream has its answer there already. */
   async handle(call: DirectCall, respond: (answer: Answer) => void): Promise<void> {
     this.#active++;
     try {
@@ -107,6 +110,7 @@ export class DirectCalls {
       endpoint,
       body: request.bytes ?? request.text,
       headers,
+      events: call.eventsTo?.(request.method),
       limitMs,
       direct: true,
     });

@@ -4,9 +4,11 @@
  *   X1. It ends exactly once: by the reply, by an error, by the idle clock, by the deadline, or because the platform stops.
  *   X2. The idle clock runs over headers and body alike, and starts anew with any event of the workspace, not with bytes:
  *       an agent that drips is cut off like a silent one.
- *   X3. No more than MAX_REPLY_BYTES are read; what comes after is not waited for.
+ *   X3. No more than MAX_REPLY_BYTES are read; what comes after is not waited for. Of a stream of events that somebody takes, more is.
  *   X4. Without a lease that holds, nothing is written; a lease that ends stops what was sent under it.
  */
+import type { IncomingHttpHeaders } from 'node:http';
+import { isEventStream } from '@molecule/http';
 import type { Clock } from '@molecule/service';
 import type { Dispatcher, Pool } from 'undici';
 import { classifyFailure, type Failure, GaveUp } from './classify.ts';
@@ -54,6 +56,25 @@ export interface DispatchRequest {
   readonly body: string | Buffer;
   /** Besides the content type. */
   readonly headers?: PassedHeaders | undefined;
+  /** Where a stream of events goes, if the agent answers with one. */
+  readonly events?: EventSink | undefined;
+}
+
+/** Takes an agent's events as they come; what they amount to is the reply. */
+export interface EventSink {
+  begin(status: number, source: Source): void;
+  /** `false`: no more is wanted. */
+  take(chunk: Buffer): boolean;
+  /** The stream is over. @returns the reply, as JSON */
+  end(): Buffer;
+  /** It broke off. */
+  break(): void;
+}
+
+/** Where they come from. */
+export interface Source {
+  pause(): void;
+  resume(): void;
 }
 
 const HEADERS = ['content-type', 'application/json'];
@@ -70,6 +91,8 @@ export class Dispatch implements Dispatcher.DispatchHandler {
   #timer: NodeJS.Timeout | undefined;
   #gaveUp: GaveUp | undefined;
   #letGo: (() => void) | undefined;
+  #events: EventSink | undefined;
+  #isStream = false;
   #status = 0;
   #headersAfterMs = 0;
   #chunks: Buffer[] = [];
@@ -82,8 +105,9 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     this.#isUnsafe = isUnsafe;
   }
 
-  run(pool: Pool, { path, body, headers = [] }: DispatchRequest, target: Target): Promise<Exchange> {
+  run(pool: Pool, { path, body, headers = [], events }: DispatchRequest, target: Target): Promise<Exchange> {
     this.#target = target;
+    this.#events = events;
     return new Promise((resolve) => {
       this.#settle = resolve;
       this.#watch();
@@ -108,18 +132,30 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     else this.#controller = controller;
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200) return; // informational
     this.#status = status;
     this.#headersAfterMs = this.#elapsed();
+    if (!this.#events || !this.#settle || status >= 300 || !isEventStream(headers)) return;
+    this.#isStream = true;
+    this.#events.begin(status, controller);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#settle) return; // given up
+    if (this.#isStream) {
+      if (this.#events?.take(chunk) === false) this.#enough(controller);
+      return;
+    }
     const room = MAX_REPLY_BYTES - this.#size;
     this.#chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
     this.#size += Math.min(chunk.length, room);
-    if (chunk.length <= room) return;
-    this.#reply(false); // X3
+    if (chunk.length > room) this.#enough(controller);
+  }
+
+  /** X3. */
+  #enough(controller: Dispatcher.DispatchController): void {
+    this.#reply(false);
     controller.abort(new GaveUp('deadline'));
   }
 
@@ -152,8 +188,15 @@ export class Dispatch implements Dispatcher.DispatchHandler {
   }
 
   #reply(whole: boolean): void {
-    const body = this.#chunks.length === 1 ? (this.#chunks[0] ?? EMPTY) : Buffer.concat(this.#chunks, this.#size);
-    this.#end({ kind: 'reply', status: this.#status, body, whole, headersAfterMs: this.#headersAfterMs });
+    if (!this.#settle) return;
+    const { body, isWhole } = this.#read(whole);
+    this.#end({ kind: 'reply', status: this.#status, body, whole: isWhole, headersAfterMs: this.#headersAfterMs });
+  }
+
+  #read(isWhole: boolean): { readonly body: Buffer; readonly isWhole: boolean } {
+    if (this.#isStream && this.#events) return { body: this.#events.end(), isWhole: true };
+    const [first = EMPTY] = this.#chunks;
+    return { body: this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#size), isWhole };
   }
 
   #fail(error: unknown): void {
@@ -169,6 +212,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     this.#settle = undefined;
     clearTimeout(this.#timer);
     this.#letGo?.();
+    if (this.#isStream && exchange.kind !== 'reply') this.#events?.break();
     this.#chunks = [];
     settle(exchange);
   }

@@ -8,12 +8,14 @@ import { identifyCaller, limitOf } from './caller.ts';
 import type { DirectCalls } from './direct.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { a2aDoc } from './route-doc.ts';
+import type { Streams } from './stream.ts';
 
 /** Spec 2 §1.1: what is beyond is cut silently. */
 const MAX_BODY_BYTES = 1024 * 1024;
 
 export interface A2aRouteParts {
   readonly calls: DirectCalls;
+  readonly streams: Streams;
   readonly liveTokens: (workspaceId: string) => number;
   readonly mode: Mode;
   readonly log: Log;
@@ -21,7 +23,7 @@ export interface A2aRouteParts {
   readonly isStopping: () => boolean;
 }
 
-export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteParts): RawRoute {
+export function a2aRoute({ calls, streams, liveTokens, mode, log, isStopping }: A2aRouteParts): RawRoute {
   return {
     method: 'POST',
     path: '/workspaces/:id/a2a',
@@ -50,7 +52,8 @@ export function a2aRoute({ calls, liveTokens, mode, log, isStopping }: A2aRouteP
     const { caller } = asked;
     const headers = passedHeaders(req.headers);
     const limitMs = limitOf(caller, header(req, 'x-timeout'));
-    const call = { caller, target, body, headers, limitMs, messageId: messageId || null };
+    const eventsTo = streams.to(res, header(req, 'accept'));
+    const call = { caller, target, body, headers, eventsTo, limitMs, messageId: messageId || null };
     try {
       await calls.handle(call, (given) => write(res, given));
     } catch (error) {

@@ -2,7 +2,7 @@
 import type { DirectoryEntry } from '@molecule/contracts';
 import { UnresolvedName, UnsafeDestination } from '@molecule/net-guard';
 import type { Parts } from '../parts.ts';
-import { Dispatch, type Exchange, type SendLease } from './dispatch.ts';
+import { Dispatch, type EventSink, type Exchange, type SendLease } from './dispatch.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { PassedHeaders } from './passed-headers.ts';
 
@@ -21,6 +21,8 @@ export interface Message {
   readonly body: string | Buffer;
   /** What the caller says to the agent in headers. */
   readonly headers?: PassedHeaders | undefined;
+  /** Where a stream of events goes, if the agent answers with one. */
+  readonly events?: EventSink | undefined;
   /** In all, in ms; may be `Infinity`. */
   readonly limitMs: number;
   /** Somebody waits for the answer; else it comes from the mailbox. */
@@ -35,7 +37,7 @@ export const isUnsafe = (error: unknown): boolean => error instanceof UnsafeDest
 
 export async function send(
   parts: SenderParts,
-  { entry, endpoint, body, headers, limitMs, direct, lease }: Message,
+  { entry, endpoint, body, headers, events, limitMs, direct, lease }: Message,
 ): Promise<Sent> {
   const { targets, capabilities, clock } = parts;
   const { workspaceId } = entry;
@@ -45,7 +47,7 @@ export async function send(
   endpoint.inFlight++;
   let exchange: Exchange;
   try {
-    exchange = await dispatch.run(endpoint.pool, { path: endpoint.path, body, headers }, target);
+    exchange = await dispatch.run(endpoint.pool, { path: endpoint.path, body, headers, events }, target);
   } finally {
     endpoint.inFlight--;
     endpoint.usedMs = clock.monotonicMs();

@@ -18,6 +18,7 @@ import { answers, reasonPhrase } from '../call/answer.ts';
 import { type Caller, limitOf } from '../call/caller.ts';
 import { errorOf, readReply, toolTraceOf } from '../call/classify.ts';
 import { type Sent, send } from '../call/sender.ts';
+import type { Streams } from '../call/stream.ts';
 import { a2aResponse } from '../call/told.ts';
 import type { Lease } from '../lease.ts';
 import { type Attempt, claim, settle } from '../message/decisions.ts';
@@ -32,6 +33,7 @@ import type { Box, Prompt, Waiting } from './waiting.ts';
 export interface DrainParts extends Parts {
   readonly admissions: Admissions;
   readonly waiting: Waiting;
+  readonly streams: Streams;
   /** For how long the others know this process to be alive; what it holds after that may be taken over. */
   readonly lease: () => Lease;
   readonly reportDead: (workspaceId: WaitingMessage['workspaceId'], detail: string) => void;
@@ -265,7 +267,7 @@ export class Drains {
 
   /** The whole path again, with the stored caller and body. `reached`: the agent answered, or is there and busy. */
   async #attempt(message: WaitingMessage, lease: Lease): Promise<{ result: Attempt; reached: boolean }> {
-    const { admissions, reportDead } = this.#parts;
+    const { admissions, streams, reportDead } = this.#parts;
     const caller: Caller = { source: message.source, id: message.callerId, name: message.callerId ?? '' };
     const admission = await admissions.admit(caller, message.workspaceId);
     if ('answer' in admission) {
@@ -283,6 +285,7 @@ export class Drains {
       endpoint,
       body: message.body,
       headers: message.headers,
+      events: streams.toNobody(message.method),
       limitMs: limitOf(caller, ''),
       direct: false,
       lease,
