@@ -139,6 +139,16 @@ describe('the reference', () => {
     await checked.ask(`POST /workspaces/${unknown}/a2a`, { body: call });
     await checked.ask(`POST /workspaces/${id}/a2a`, { body: call, headers: { 'X-Workspace-ID': other } });
     await checked.ask(`POST /workspaces/${id}/a2a`, { body: call, headers: { 'X-Workspace-ID': 'system:x' } });
+    for (const query of ['', '?state=dropped', '?state=gone']) await checked.ask(`GET /workspaces/${id}/a2a/queue${query}`, own);
+    await checked.ask(`GET /workspaces/no-id/a2a/queue`, asAdmin);
+    for (const request of ['GET', 'DELETE']) {
+      await checked.ask(`${request} /workspaces/${id}/a2a/queue/${unknown}`, own);
+      for (const caller of [other, 'system:x'])
+        await checked.ask(`${request} /workspaces/${id}/a2a/queue/${unknown}`, { headers: { 'X-Workspace-ID': caller } });
+    }
+    await checked.ask(`GET /workspaces/${id}/a2a/queue/${unknown}?wait=soon`, own);
+    for (const query of ['', '?max_age_minutes=1', '?max_age_minutes=0', '?workspace_id=no-id'])
+      await admin(`POST /admin/a2a-queue/drop-stale${query}`);
     for (const verb of ['expand', 'collapse', 'hibernate', 'pause', 'resume', 'restart']) {
       await checked.ask(`POST /workspaces/${id}/${verb}`, own);
       await admin(`POST /workspaces/${unknown}/${verb}`);

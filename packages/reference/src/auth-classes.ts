@@ -50,6 +50,17 @@ export const AUTH_CLASSES: Readonly<Record<string, AuthClass>> = {
     openSometimes: true,
     refusals: workspaceTokenRefusals,
   },
+  queue: {
+    who: 'The workspace of the path, an operator or the canvas, as for its other data; and for what it sent itself, a workspace that says who it is (X-Workspace-ID) or shows its own token.',
+    credentials: ['workspaceToken', 'adminToken', 'orgToken', 'session'],
+    openSometimes: true,
+    refusals: [
+      ...workspaceTokenRefusals,
+      new Refusal('forbidden', 'invalid caller ID'),
+      new Refusal('unauthenticated', 'missing caller auth token'),
+      new Refusal('unauthenticated', 'invalid caller auth token'),
+    ],
+  },
   canvasOrBearer: {
     who: 'A page of an allowed origin, a canvas session, the admin token or any live workspace token; anybody while no token is live, and in development mode.',
     credentials: ['session', 'adminToken', 'workspaceToken'],

@@ -16,6 +16,10 @@ export interface Tables {
     /** Names and values in turn. */
     headers: Generated<readonly string[]>;
     active: Generated<boolean>;
+    reply: Generated<string | null>;
+    reply_is_json: Generated<boolean | null>;
+    reply_bytes: Generated<number | null>;
+    traceparent: string | null;
     created_at: Generated<Date>;
   };
   mailbox: {
@@ -35,6 +39,7 @@ export interface Tables {
     status: ItemStatus;
     worker: string | null;
     last_error: string | null;
+    expires_at: Instant | null;
   };
   workers: { worker: string; alive_until: Date; open_since: Date };
   activity: {

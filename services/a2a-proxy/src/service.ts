@@ -30,8 +30,11 @@ import { type Config, idleTimeout, inContainer, positive } from './config.ts';
 import type { Tables } from './database.ts';
 import { createDialled } from './dialled.ts';
 import { Drains } from './mailbox/drain.ts';
+import { Drops } from './mailbox/drops.ts';
 import { Mailbox } from './mailbox/enqueue.ts';
-import { followReasonsToDrain, seedWaiting } from './mailbox/triggers.ts';
+import { Followers } from './mailbox/follow.ts';
+import { queueRoutes } from './mailbox/routes.ts';
+import { followEnds, followReasonsToDrain, seedWaiting } from './mailbox/triggers.ts';
 import { Waiting } from './mailbox/waiting.ts';
 import { messages } from './message/message.ts';
 import { exposeMetrics } from './metrics.ts';
@@ -48,6 +51,7 @@ const LAST_WORDS_MS = 3_000;
 const POOLS_EVERY_MS = 60_000;
 /** In case every other sign that something waits was missed. */
 const SEED_EVERY_MS = 60_000;
+const EXPIRY_EVERY_MS = 5_000;
 
 export async function createA2aProxy(config: Config, basics: Basics, scope: Scope): Promise<RunningService> {
   const { log, clock, newId, loops, metrics, instance } = basics;
@@ -182,7 +186,9 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     onAnswered: (workspaceId) => drains.nudge(workspaceId, 'answered'),
     reportDead,
   });
-  exposeMetrics(metrics, { calls, streams, targets, recorder, waiting, drains, lost });
+  const drops = new Drops(parts);
+  const followers = new Followers();
+  exposeMetrics(metrics, { calls, streams, targets, recorder, waiting, drains, mailbox, followers, lost });
 
   await workers.renew();
   const leaseStepMs = (config.A2A_WORKER_LEASE_SECONDS * 1000) / 3;
@@ -208,6 +214,8 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
       await (type === 'workspace.purged' ? deleteAllOf(ledger.db, workspaceId, leading) : mailbox.dropAll(workspaceId));
   });
   followReasonsToDrain({ beats, directory, waiting, drains, touch });
+  followEnds(directory, followers);
+  loops.every('expiry', EXPIRY_EVERY_MS, async (signal) => void (await drops.expired(signal)));
   const seed = () => seedWaiting({ ledger, directory, waiting, drains, mailbox });
   const seedAgain = () => seed().catch((error: unknown) => log.warn({ err: error }, 'mailboxes could not be listed'));
   await seedAgain();
@@ -228,6 +236,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   traceRoutes(app, parts);
   auditRoutes(app, parts);
   const liveTokens = (workspaceId: string) => directory.liveTokens(workspaceId);
+  queueRoutes(app, { ...parts, drops, followers, liveTokens });
   const raw = [a2aRoute({ calls, streams, liveTokens, mode: parts.mode, log, isStopping: () => stopping })];
   const running = await chassis.serve(httpService(app, raw), { beats });
 
@@ -236,6 +245,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     () => drains,
     async (open) => {
       stopping = true;
+      followers.close();
       open.stop();
       const settled = Promise.all([calls.settled(), open.settled()]);
       const late = new AbortController();

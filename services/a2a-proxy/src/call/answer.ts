@@ -6,6 +6,8 @@ export interface Answer {
   readonly body: string | Buffer;
   /** Seconds. */
   readonly retryAfter?: number;
+  /** Where what became of it can be read. */
+  readonly location?: string;
   /** The `error` of the body; `null` for what is none. */
   readonly error: string | null;
 }
@@ -55,8 +57,17 @@ export const answers = {
   noUrl: (status: string): Answer => refusal(503, 'workspace has no URL', { status }),
   unreadReply: (deliveryConfirmed: boolean): Answer =>
     refusal(502, 'failed to read agent response', { delivery_confirmed: deliveryConfirmed }),
-  queued: (queueId: string, queueDepth: number): Answer => ({
+  /** Our addition: as many wait as may. Says `busy` to who knows no 429. */
+  mailboxFull: (depth: number, limit: number): Answer =>
+    refusal(
+      429,
+      'workspace mailbox is full — retry after a short backoff',
+      { busy: true, retry_after: 30, queue_depth: depth, queue_limit: limit },
+      30,
+    ),
+  queued: (workspaceId: string, queueId: string, queueDepth: number): Answer => ({
     status: 202,
+    location: `/workspaces/${workspaceId}/a2a/queue/${queueId}`,
     body: JSON.stringify({
       queued: true,
       queue_id: queueId,

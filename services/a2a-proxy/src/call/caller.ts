@@ -49,7 +49,7 @@ function serviceCaller({ service, as }: { service: string; as: string }, target:
 }
 
 /** The token check of a workspace caller: bound to the caller, never to the target. */
-function callersToken({ header, principal, mode, liveTokens }: Asking): Answer | null {
+export function callersToken({ header, principal, mode, liveTokens }: Asking): Answer | null {
   const { identity, tokensKnown } = principal;
   // Tokens that cannot be looked up open no door (spec README, choice 11).
   if (!tokensKnown) return answers.unavailable;

@@ -200,12 +200,13 @@ export class DirectCalls {
       return this.#unreached(exchange, 503, sent.detail, row);
     }
     const queued = await mailbox.enqueue(envelope, request, call.headers);
-    if (queued === null) {
-      respond(answers.busy);
-      return recorder.endWithdrawn(recording, unreached(envelope, 503, sent.detail), row);
+    if (queued === null || 'limit' in queued) {
+      const answer = queued === null ? answers.busy : answers.mailboxFull(queued.depth, queued.limit);
+      respond(answer);
+      return recorder.endWithdrawn(recording, unreached(envelope, answer.status, sent.detail), row);
     }
     this.counts.queued++;
-    respond(answers.queued(queued.queueId, queued.depth));
+    respond(answers.queued(envelope.workspaceId, queued.queueId, queued.depth));
     if (queued.queueId === envelope.messageId) {
       if (row) recorder.row(row);
     } else recorder.endWithdrawn(recording, unreached(envelope, 202, `already queued as ${queued.queueId}`), row);

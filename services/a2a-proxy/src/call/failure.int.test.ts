@@ -122,10 +122,16 @@ describe('an agent that does not answer', () => {
     expect(await world.call(proxy, id, system)).toMatchObject(busy);
     for (const depth of [1, 2]) expect((await world.call(proxy, id)).json.queue_depth).toBe(depth);
     const full = await world.call(proxy, id);
-    expect(full).toMatchObject(busy);
+    expect(full).toMatchObject({
+      status: 429,
+      text: '{"error":"workspace mailbox is full — retry after a short backoff","busy":true,"retry_after":30,"queue_depth":2,"queue_limit":2}',
+    });
     expect(full.headers['retry-after']).toBe('30');
     await waitFor(async () => (await world.audit(proxy)).failed === 2, { what: 'the ends of those that were refused' });
     expect(await world.audit(proxy)).toMatchObject({ accepted: 4, open: 2, balanced: true });
+    expect(await world.figure(proxy, 'a2a_mailbox_full_total')).toBe(1);
+    const rows = await world.rows(proxy, id, 4);
+    expect(rows.map(({ status, error_detail }) => [status, error_detail])).toEqual(Array(4).fill(['error', 'connection reset']));
   });
 });
 

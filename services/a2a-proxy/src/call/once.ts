@@ -43,7 +43,7 @@ export class Once {
       if (goAhead) return null;
       const { state } = await this.#ledger.load(calls, messageId);
       goAhead = this.#unsure.delete(messageId) && state.status === 'open' && state.worker === this.#worker;
-      return goAhead ? null : await this.#became(messageId, state);
+      return goAhead ? null : await this.#became(envelope, state);
     } finally {
       if (!goAhead) this.#mine.delete(messageId);
     }
@@ -65,7 +65,7 @@ export class Once {
     this.#mine.delete(messageId);
   }
 
-  async #became(messageId: string, state: Message): Promise<Answer> {
+  async #became({ messageId, workspaceId }: Envelope, state: Message): Promise<Answer> {
     switch (state.status) {
       case 'absent':
         return answers.inProgress;
@@ -73,7 +73,7 @@ export class Once {
         return (await this.#isLive(state.worker)) ? answers.inProgress : answers.interrupted;
       case 'waiting':
       case 'claimed':
-        return answers.queued(messageId, 1);
+        return answers.queued(workspaceId, messageId, 1);
       case 'ended':
         return answers.recorded(state.end.httpStatus, state.end.error);
     }

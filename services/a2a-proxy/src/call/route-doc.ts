@@ -11,6 +11,7 @@ const KINDS: Readonly<Record<number, RefusalKind>> = {
   403: 'forbidden',
   404: 'not-found',
   409: 'conflict',
+  429: 'too-many',
   500: 'failed',
   502: 'bad-gateway',
   503: 'unavailable',
@@ -21,7 +22,7 @@ const refusalOf = ({ status, body }: Answer): NonNullable<RouteDoc['refusals']>[
   return [KINDS[status] ?? 'failed', error, more];
 };
 
-const EXAMPLES = [answers.noUrl('offline'), answers.unreadReply(true)];
+const EXAMPLES = [answers.noUrl('offline'), answers.unreadReply(true), answers.mailboxFull(1_000, 1_000)];
 
 export const a2aDoc: RouteDoc = {
   summary: 'Call the agent of a workspace',
@@ -41,7 +42,7 @@ export const a2aDoc: RouteDoc = {
   answers: {
     200: { description: 'What the agent answered; its events as they come, for who asked for them.', body: Json },
     202: {
-      description: 'The agent is busy: the message waits in its mailbox.',
+      description: 'The agent is busy: the message waits in its mailbox, and can be followed at `Location`.',
       body: z.object({
         queued: z.literal(true),
         queue_id: z.string(),

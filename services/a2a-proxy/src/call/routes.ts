@@ -97,12 +97,13 @@ function readBody(req: IncomingMessage): Promise<Buffer | null> {
 }
 
 /** A client that is gone is not told; a reply passes byte for byte, whatever it is. */
-function write(res: ServerResponse, { status, body, retryAfter }: Answer): void {
+function write(res: ServerResponse, { status, body, retryAfter, location }: Answer): void {
   if (res.headersSent || res.destroyed) return;
   const headers: Record<string, string | number> = {
     'content-type': typeof body === 'string' ? 'application/json; charset=utf-8' : 'application/json',
     'content-length': typeof body === 'string' ? Buffer.byteLength(body) : body.length,
   };
   if (retryAfter !== undefined) headers['retry-after'] = retryAfter;
+  if (location !== undefined) headers['location'] = location;
   res.writeHead(status, headers).end(body);
 }

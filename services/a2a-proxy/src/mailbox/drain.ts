@@ -27,6 +27,8 @@ import { nextWaiting, type WaitingMessage } from '../message/projections/mailbox
 import type { Parts } from '../parts.ts';
 import { usageOf } from '../usage/usage.ts';
 import { release } from './enqueue.ts';
+import type { KeptReply } from './items.ts';
+import { keptReply } from './kept.ts';
 import { hasRoom, isReachable } from './room.ts';
 import type { Box, Prompt, Waiting } from './waiting.ts';
 
@@ -40,6 +42,12 @@ export interface DrainParts extends Parts {
   /** Drops what waits for a removed workspace. */
   readonly dropAll: (workspaceId: string) => Promise<unknown>;
   readonly onDelivered?: (result: Attempt['outcome']) => void;
+}
+
+/** How an attempt went, and what the agent said if it took the message. */
+interface Attempted {
+  readonly result: Attempt;
+  readonly reply?: KeptReply | undefined;
 }
 
 /** How many mailboxes are looked into at once. */
@@ -206,8 +214,9 @@ export class Drains {
     const { log } = this.#parts;
     let result: Attempt;
     let reached = false;
+    let reply: KeptReply | undefined;
     try {
-      ({ result, reached } = await this.#attempt(message, lease));
+      ({ result, reached, reply } = await this.#attempt(message, lease));
     } catch (error) {
       log.error({ err: error, messageId: message.messageId }, 'an attempt to deliver failed');
       result = { outcome: 'error', error: 'unknown drain dispatch error' };
@@ -217,7 +226,7 @@ export class Drains {
       log.warn({ messageId: message.messageId }, 'a delivery was cut off: the lease has run out');
       return; // D6
     }
-    if (!(await this.#settle(message, attempt, result))) return;
+    if (!(await this.#settle(message, attempt, { result, reply }))) return;
     this.#parts.onDelivered?.(result.outcome);
     if (result.outcome === 'delivered' || result.outcome === 'removed') {
       box.setbacks = 0;
@@ -239,7 +248,7 @@ export class Drains {
   }
 
   /** D5. `false`: it was not ours any more, or we are stopping. */
-  async #settle(message: WaitingMessage, attempt: number, result: Attempt): Promise<boolean> {
+  async #settle(message: WaitingMessage, attempt: number, { result, reply }: Attempted): Promise<boolean> {
     const { ledger, worker, newId, log } = this.#parts;
     const decision = settle(message, { worker, attempt, result });
     const commandId = `settle-${newId()}`;
@@ -251,7 +260,7 @@ export class Drains {
           { id: message.messageId, commandId },
           decision,
           async (tx, { facts: stored }) => {
-            if (ends && stored.every(({ type }) => type !== 'a2a.requeued')) await release(tx, message.messageId);
+            if (ends && stored.every(({ type }) => type !== 'a2a.requeued')) await release(tx, message.messageId, reply);
           },
         );
         if (facts.length === 0) log.warn({ messageId: message.messageId }, 'a message had been taken over by another worker');
@@ -266,7 +275,7 @@ export class Drains {
   }
 
   /** The whole path again, with the stored caller and body. `reached`: the agent answered, or is there and busy. */
-  async #attempt(message: WaitingMessage, lease: Lease): Promise<{ result: Attempt; reached: boolean }> {
+  async #attempt(message: WaitingMessage, lease: Lease): Promise<Attempted & { reached: boolean }> {
     const { admissions, streams, reportDead } = this.#parts;
     const caller: Caller = { source: message.source, id: message.callerId, name: message.callerId ?? '' };
     const admission = await admissions.admit(caller, message.workspaceId);
@@ -292,7 +301,11 @@ export class Drains {
     });
     switch (sent.kind) {
       case 'reply':
-        return { result: this.#replied(message, entry.name || entry.workspaceId, sent), reached: true };
+        return {
+          result: this.#replied(message, entry.name || entry.workspaceId, sent),
+          reached: true,
+          ...(sent.status < 300 && { reply: keptReply(sent.body, sent.whole) }),
+        };
       case 'broken':
         // Its status says that it arrived: sending it again would double it (spec 2 §8.2).
         if (sent.status < 300) return { result: { outcome: 'delivered', httpStatus: sent.status }, reached: true };

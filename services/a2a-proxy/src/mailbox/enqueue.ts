@@ -2,7 +2,8 @@
  * Puts a message into its workspace's mailbox, durably, before anybody is told that it is there (spec 2 §2.2).
  *
  *   Q1. At most one active message per workspace and key: who comes second gets the first one's id, and nothing new is stored.
- *   Q2. No more than `maxDepth` wait for one workspace (I12); then the sender is told to come back.
+ *   Q2. When `maxDepth` wait for one workspace, nobody is let in (I12); the sender is told to come back. Those who come at the
+ *       very same time may all be let in.
  *   Q3. Nothing waits for a removed workspace.
  */
 import { createHash } from 'node:crypto';
@@ -15,6 +16,7 @@ import { drop, type Envelope, enqueue } from '../message/decisions.ts';
 import { messages } from '../message/message.ts';
 import { depthOf, waitingFor } from '../message/projections/mailbox.ts';
 import type { Parts } from '../parts.ts';
+import type { KeptReply } from './items.ts';
 
 const MAX_KEY = 200;
 const DROP_PAGE = 500;
@@ -23,6 +25,12 @@ export interface Queued {
   readonly queueId: string;
   /** How many wait for the workspace, this one included. */
   readonly depth: number;
+}
+
+/** Q2. */
+export interface Full {
+  readonly depth: number;
+  readonly limit: number;
 }
 
 export interface MailboxParts extends Pick<Parts, 'ledger' | 'directory' | 'log' | 'worker' | 'newId'> {
@@ -35,6 +43,8 @@ export interface MailboxParts extends Pick<Parts, 'ledger' | 'directory' | 'log'
 
 export class Mailbox {
   readonly #parts: MailboxParts;
+  /** How often nobody more was let in, for the metrics. */
+  full = 0;
 
   constructor(parts: MailboxParts) {
     this.#parts = parts;
@@ -45,13 +55,13 @@ export class Mailbox {
     envelope: Envelope,
     { text, messageId }: Pick<Normalised, 'text' | 'messageId'>,
     headers: PassedHeaders = [],
-  ): Promise<Queued | null> {
+  ): Promise<Queued | Full | null> {
     const { log, onWaiting } = this.#parts;
     const key = messageId === null ? null : storableKey(messageId);
     try {
       if (this.#isRemoved(envelope.workspaceId)) return null; // Q3
       const queued = await this.#store(envelope, { body: text, headers }, key);
-      if (queued === null) return null;
+      if (queued === null || 'limit' in queued) return queued;
       onWaiting(envelope.workspaceId);
       // Q3: removed in between; whoever heard of that first may have looked before this was there.
       if (this.#isRemoved(envelope.workspaceId)) await this.dropAll(envelope.workspaceId);
@@ -66,7 +76,7 @@ export class Mailbox {
     envelope: Envelope,
     payload: Pick<Insertable<Tables['messages']>, 'body' | 'headers'>,
     key: string | null,
-  ): Promise<Queued | null> {
+  ): Promise<Queued | Full | null> {
     const { ledger, worker, log, maxDepth } = this.#parts;
     const { messageId, workspaceId } = envelope;
     for (let attempt = 1; ; attempt++) {
@@ -74,7 +84,8 @@ export class Mailbox {
       if (winner !== null) return { queueId: winner, depth }; // Q1
       if (depth >= maxDepth) {
         log.warn({ workspaceId, depth }, 'a mailbox is full');
-        return null; // Q2
+        this.full++;
+        return { depth, limit: maxDepth }; // Q2
       }
       let depthAfter = depth + 1;
       try {
@@ -82,7 +93,7 @@ export class Mailbox {
         const { facts } = await ledger.transact(messages, { id: messageId, commandId: 'enqueue' }, decision, async (tx) => {
           await tx.db
             .insertInto('messages')
-            .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, ...payload })
+            .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, traceparent: null, ...payload })
             .execute();
           depthAfter = await depthOf(tx.db, workspaceId);
         });
@@ -135,12 +146,18 @@ export class Mailbox {
   }
 }
 
-/** The message has ended: its key is free, and its body is needed no longer. */
+/** The message has ended: its key is free, its body is needed no longer, and the reply is there for whoever follows it. */
 export const release = async (
   tx: { query(text: string, values?: readonly unknown[]): Promise<unknown> },
   messageId: string,
+  reply?: KeptReply,
 ): Promise<void> => {
-  await tx.query('update messages set active = false where message_id = $1', [messageId]);
+  await tx.query('update messages set active = false, reply = $2, reply_is_json = $3, reply_bytes = $4 where message_id = $1', [
+    messageId,
+    reply?.text ?? null,
+    reply?.isJson ?? null,
+    reply?.bytes ?? null,
+  ]);
 };
 
 /** A key as an index can hold it: what is too long or not storable is told apart by its hash. */

@@ -5,6 +5,7 @@ import { workspacesWaitedFor } from '../message/projections/mailbox.ts';
 import type { Parts } from '../parts.ts';
 import type { Drains } from './drain.ts';
 import type { Mailbox } from './enqueue.ts';
+import type { Followers } from './follow.ts';
 import type { Waiting } from './waiting.ts';
 
 export interface TriggerParts {
@@ -31,6 +32,16 @@ export function followReasonsToDrain({ beats, directory, waiting, drains, touch 
       waiting.remove(workspaceId); // one of the replicas drops what waited
     else if (type === 'workspace.registered') drains.nudge(workspaceId, 'registered');
   });
+}
+
+const ENDS: ReadonlySet<string> = new Set(['a2a.completed', 'a2a.failed', 'a2a.dropped']);
+
+/** Wakes those who wait for a message to end, whichever replica ended it. */
+export function followEnds(directory: Pick<Directory, 'onFact' | 'onGap'>, followers: Pick<Followers, 'wake' | 'wakeAll'>): void {
+  directory.onFact(({ type, data }) => {
+    if (ENDS.has(type)) followers.wake((data as { readonly messageId: string }).messageId);
+  });
+  directory.onGap(() => followers.wakeAll());
 }
 
 /** Looks into the table: at the start, and in case something was missed. What waits for a removed workspace is dropped. */

@@ -97,10 +97,9 @@ export const recover =
       : [{ type: 'a2a.requeued', data: { messageId, workspaceId, reason: 'worker-lost', error: null } }];
   };
 
+export type DropReason = Extract<A2aFact, { type: 'a2a.dropped' }>['data']['reason'];
+
 export const drop =
-  (
-    { messageId, workspaceId }: Pick<Envelope, 'messageId' | 'workspaceId'>,
-    reason: Extract<A2aFact, { type: 'a2a.dropped' }>['data']['reason'],
-  ): Decision =>
+  ({ messageId, workspaceId }: Pick<Envelope, 'messageId' | 'workspaceId'>, reason: DropReason): Decision =>
   (state) =>
     state.status === 'waiting' ? [{ type: 'a2a.dropped', data: { messageId, workspaceId, reason } }] : [];

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { BeatPublisher, type Bus, followLive } from '@molecule/bus';
 import { HeartbeatBody, type Identity, type LiveEvent, type RequestContext, subjects } from '@molecule/contracts';
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
-import { createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
+import { type Basics, createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
 import {
   type Agent,
   it as base,
@@ -33,6 +33,7 @@ const dialer = new Dialer({ keepAliveTimeout: 1_000 });
 export interface Running {
   readonly url: string;
   readonly service: RunningService;
+  readonly metrics: Basics['metrics'];
   close(): Promise<void>;
 }
 
@@ -113,8 +114,10 @@ export class World {
       () => scope,
       (opened) => opened.close(),
     );
-    const service = await createA2aProxy(config, createBasics('a2a-proxy', { level: 'info', log: this.#log }), scope);
-    const proxy = { url: `http://127.0.0.1:${service.port}`, service, close: () => scope.close() };
+    const basics = createBasics('a2a-proxy', { level: 'info', log: this.#log });
+    const service = await createA2aProxy(config, basics, scope);
+    const { metrics } = basics;
+    const proxy = { url: `http://127.0.0.1:${service.port}`, service, metrics, close: () => scope.close() };
     this.#proxies.push(proxy);
     return proxy;
   }
@@ -176,7 +179,7 @@ export class World {
   send(
     proxy: { url: string },
     path: string,
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'DELETE',
     { identity = anonymous, ...call }: Call = {},
   ): Promise<SignedAnswer> {
     const url = `${proxy.url}${path}`;
@@ -243,6 +246,20 @@ export class World {
   /** What was said live of a workspace. */
   said(workspaceId: string, event: LiveEvent['event']): LiveEvent[] {
     return this.live.filter((said) => said.workspaceId === workspaceId && said.event === event);
+  }
+
+  /** What a proxy in this process counts; of one sample where there are several, such as `calls_total{outcome="queued"}`. */
+  async figure({ metrics }: Pick<Running, 'metrics'>, name: string): Promise<number> {
+    const samples = (await metrics.metrics())
+      .replaceAll(/,?service="[^"]*"/g, '')
+      .replaceAll('{}', '')
+      .split('\n');
+    return Number(
+      samples
+        .find((sample) => sample.startsWith(`${name} `))
+        ?.split(' ')
+        .at(-1),
+    );
   }
 
   onClose(release: () => Promise<unknown>): Promise<unknown> {

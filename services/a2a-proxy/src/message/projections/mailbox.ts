@@ -13,7 +13,7 @@ export const mailbox: Projection<Tables, A2aFact> = {
 
     switch (fact.type) {
       case 'a2a.queued': {
-        const { messageId, workspaceId, callerId, source, priority, method, idempotencyKey, enqueuedAt } = fact.data;
+        const { messageId, workspaceId, callerId, source, priority, method, idempotencyKey, enqueuedAt, expiresAt } = fact.data;
         await db
           .insertInto('mailbox')
           .values({
@@ -32,6 +32,7 @@ export const mailbox: Projection<Tables, A2aFact> = {
             status: 'queued',
             worker: null,
             last_error: null,
+            expires_at: expiresAt ?? null,
           })
           .onConflict((row) => row.column('message_id').doNothing())
           .execute();
@@ -70,7 +71,7 @@ export const mailbox: Projection<Tables, A2aFact> = {
       case 'a2a.dropped':
         await db
           .updateTable('mailbox')
-          .set({ status: 'dropped', completed_at: fact.recordedAt, worker: null })
+          .set({ status: 'dropped', completed_at: fact.recordedAt, worker: null, last_error: fact.data.reason })
           .where('message_id', '=', fact.data.messageId)
           .where('status', 'in', ['queued', 'dispatched'])
           .execute();
@@ -116,7 +117,7 @@ export async function nextWaiting(
     left join lateral (
       select mailbox.message_id, caller_id, source, method, body, headers
       from mailbox join messages on messages.message_id = mailbox.message_id
-      where mailbox.workspace_id = ${workspaceId} and status = 'queued'
+      where mailbox.workspace_id = ${workspaceId} and status = 'queued' and (expires_at is null or expires_at > now())
       order by priority desc, sequence
       limit 1
     ) n on true
