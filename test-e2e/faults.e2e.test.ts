@@ -5,12 +5,12 @@
  */
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SCHEMAS } from '@molecule/contracts';
 import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { judge, type Recorded } from './harness/checker.ts';
 import { Client } from './harness/client.ts';
 import { Cluster } from './harness/cluster.ts';
+import { differences } from './harness/differences.ts';
 import { History } from './harness/history.ts';
 import { readMessages } from './harness/ledger.ts';
 import { type Member, Team } from './harness/team.ts';
@@ -69,7 +69,7 @@ it('keeps its promises while every service, the broker and the database are kill
   expect(judge(history, recorded)).toEqual({ lost: [], duplicated: [], unexpected: [], reordered: [], unbalanced: [] });
 
   expect((await client.get('/admin/audit')).body).toMatchObject({ balanced: true, open: 0, unbalanced: [] });
-  expect(await differences()).toEqual([]);
+  expect(await differences(client)).toEqual([]);
   expect(await client.status(removed.id)).toBe('removed');
   expect(removed.agent.received).toEqual([]);
 }, 400_000);
@@ -93,9 +93,8 @@ function sendThrough(
     const sent = history.begin(`m${index}`, id);
     try {
       const { status, body } = await client.send(id, sent.value);
-      sent.status = status;
-      sent.outcome = status === 200 ? 'answered' : status === 202 ? 'queued' : 'refused';
-      sent.queueId = status === 202 ? body.queue_id : null;
+      const outcome = status === 200 ? 'answered' : status === 202 ? 'queued' : 'refused';
+      history.end(sent, outcome, { status, queueId: status === 202 ? body.queue_id : null });
     } catch {
       return false; // no answer: it stays unknown
     }
@@ -145,15 +144,4 @@ async function everythingEnded(): Promise<Recorded[]> {
     what: 'every message to end',
   });
   return readMessages(cluster.postgres.url);
-}
-
-/** Rows by which rebuilt tables differ from live ones, over all services (I3). */
-async function differences(): Promise<string[]> {
-  const { body } = await client.post('/admin/rebuild?check=1');
-  expect(body.failed).toEqual([]);
-  expect(body.reports.map(({ service }: { service: string }) => service).sort()).toEqual(Object.keys(SCHEMAS).sort());
-  return body.reports.flatMap(
-    ({ projections }: { projections: { table: string; missing: number; unexpected: number; examples: string[] }[] }) =>
-      projections.filter(({ missing, unexpected }) => missing + unexpected > 0).map((one) => JSON.stringify(one)),
-  );
 }

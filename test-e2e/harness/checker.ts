@@ -8,20 +8,20 @@ import type { History, Sent } from './history.ts';
 export interface Recorded {
   readonly value: string;
   readonly queueId: string;
-  /** Place in the mailbox of its workspace, if it was ever queued: (priority, arrival). */
-  readonly place: number | null;
-  /** The facts of its stream, by type, in order. */
+  /** How urgent it was in the mailbox of its workspace; `null` if it was never queued. */
+  readonly priority: number | null;
+  /** The facts of its stream, by type, in order. That a direct call began is none of them: it is written down or not. */
   readonly facts: readonly string[];
 }
 
 export interface Verdict {
-  /** Acknowledged, but never seen by the agent, and not ended otherwise by the log. */
+  /** Acknowledged, but never seen by the agent, and not ended otherwise by the log; or said to be queued, and not in the log. */
   readonly lost: string[];
   /** Seen more often than the log admits attempts. */
   readonly duplicated: string[];
   /** Seen, but never sent. */
   readonly unexpected: string[];
-  /** Queued messages whose first delivery overtook one that stood before them in the mailbox. */
+  /** Messages in a mailbox that one overtook which was sent only after they were known to be there. */
   readonly reordered: string[];
   /** Messages with none or several terminal facts (I1). */
   readonly unbalanced: string[];
@@ -51,44 +51,44 @@ export function judge(history: History, recorded: readonly Recorded[]): Verdict 
 export const isClean = (verdict: Verdict): boolean => Object.values(verdict).every((findings) => findings.length === 0);
 
 /** An answer or a queue id is a promise; a refusal and silence are none. */
-function isLost({ outcome }: Sent, wasSeen: boolean, records: readonly Recorded[]): boolean {
+function isLost({ outcome, queueId }: Sent, wasSeen: boolean, records: readonly Recorded[]): boolean {
+  if (outcome === 'queued' && !records.some((record) => record.queueId === queueId)) return true;
   if (wasSeen || outcome === 'refused' || outcome === 'unknown') return false;
   return !(outcome === 'queued' && records.some(({ facts }) => facts.some((type) => GIVEN_UP.has(type))));
 }
+
+const attempts = ({ facts }: Recorded): number => facts.filter((type) => type === 'a2a.dispatched').length;
 
 /**
  * How often an agent may have seen it. A direct call is one attempt; each attempt from the mailbox is in the log; each call of a
  * client is a message of its own. What was never recorded (a process died first) may have been seen once.
  */
 function admitted(records: readonly Recorded[]): number {
-  const attempts = records.map(({ facts, place }) => {
-    const dispatched = facts.filter((type) => type === 'a2a.dispatched').length;
-    // The first attempt of a queued message was the direct one, which met a busy agent and may be recorded or not.
-    return place === null ? 1 : dispatched + 1;
-  });
+  // The first attempt of a queued message was the direct one, which met a busy agent.
   return Math.max(
     1,
-    attempts.reduce((sum, count) => sum + count, 0),
+    records.reduce((sum, record) => sum + 1 + attempts(record), 0),
   );
 }
 
 function reordered(history: History, byValue: ReadonlyMap<string, readonly Recorded[]>): string[] {
-  const delivered = history.seen.flatMap(({ value, target, order }) => {
-    const record = byValue.get(value)?.find(({ place }) => place !== null);
+  const sent = new Map(history.sent.map((one) => [one.value, one]));
+  const deliveries = history.seen.flatMap(({ value, target, order }) => {
+    const { began, ended, outcome } = sent.get(value) ?? {};
+    const record = byValue.get(value)?.find(({ priority }) => priority !== null);
     // A retried one keeps its place but may be seen again later: only what was taken from the mailbox once is judged by order.
-    const once = record?.facts.filter((type) => type === 'a2a.dispatched').length === 1;
-    return record?.place !== undefined && record.place !== null && once && !record.facts.includes('a2a.requeued')
-      ? [{ value, target, order, place: record.place }]
-      : [];
+    if (!record || began === undefined || attempts(record) !== 1 || record.facts.includes('a2a.requeued')) return [];
+    const knownFrom = outcome === 'queued' && ended ? ended : Number.POSITIVE_INFINITY;
+    return [{ value, order, began, knownFrom, mailbox: `${target} ${record.priority}` }];
   });
   const out: string[] = [];
-  for (const [, queue] of groupBy(delivered, ({ target }) => target)) {
-    let highest = Number.NEGATIVE_INFINITY;
+  for (const [, queue] of groupBy(deliveries, ({ mailbox }) => mailbox)) {
+    let latest = Number.NEGATIVE_INFINITY;
     // The direct attempt comes first, if the agent saw that too: the delivery is the last sighting.
     const last = new Map(queue.map((one) => [one.value, one]));
-    for (const { value, place } of [...last.values()].sort((a, b) => a.order - b.order)) {
-      if (place < highest) out.push(value);
-      highest = Math.max(highest, place);
+    for (const { value, began, knownFrom } of [...last.values()].sort((a, b) => a.order - b.order)) {
+      if (knownFrom < latest) out.push(value);
+      latest = Math.max(latest, began);
     }
   }
   return out;

@@ -60,9 +60,10 @@ export class Client {
   }
 
   /** Sends a text; the answer is the agent's, or the platform's. */
-  send(id: string, text: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  send(id: string, text: string, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Promise<Answer> {
     const message = { role: 'user', messageId: text, parts: [{ kind: 'text', text }] };
-    return this.post(`/workspaces/${id}/a2a`, { jsonrpc: '2.0', id: text, method: 'message/send', params: { message } }, headers);
+    const body = { jsonrpc: '2.0', id: text, method: 'message/send', params: { message } };
+    return this.#request('POST', `/workspaces/${id}/a2a`, body, headers, signal);
   }
 
   async socket(headers: Readonly<Record<string, string>> = {}): Promise<Canvas> {
@@ -72,9 +73,16 @@ export class Client {
     return canvas;
   }
 
-  async #request(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async #request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     const response = await fetch(`${this.url}${path}`, {
       method,
+      signal: signal ?? null,
       headers: { 'content-type': 'application/json', ...headers },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });

@@ -36,8 +36,11 @@ export class Cluster {
   readonly home: string;
   readonly postgres: EmbeddedServer;
   readonly nats: EmbeddedServer;
+  /** Replicas that ended although nobody here ended them, and how. */
+  readonly deaths: string[] = [];
   readonly #env: Readonly<Record<string, string>>;
   readonly #replicas: readonly Replica[];
+  readonly #ending = new WeakSet<ChildProcess>();
 
   private constructor(
     home: string,
@@ -115,6 +118,11 @@ export class Cluster {
     return `http://127.0.0.1:${this.#named(`gateway-${index}`).port}`;
   }
 
+  /** Those of all gateways. */
+  urls(): string[] {
+    return this.#replicas.filter(({ service }) => service === 'gateway').map(({ port }) => `http://127.0.0.1:${port}`);
+  }
+
   /** The process id of a replica, such as `registry-0`. */
   pid(name: string): number {
     return this.#named(name).child?.pid as number;
@@ -125,6 +133,7 @@ export class Cluster {
     const { child } = this.#named(name);
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, 'exit');
+    this.#ending.add(child);
     child.kill(signal);
     await gone;
   }
@@ -207,6 +216,9 @@ export class Cluster {
     const log = createWriteStream(join(this.home, 'logs', `${name}.log`), { flags: 'a' });
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
+    child.once('exit', (code, by) => {
+      if (!this.#ending.has(child)) this.deaths.push(`${name} ended by itself (${by ?? `code ${code}`})`);
+    });
     replica.child = child;
     await this.#ready(replica);
   }

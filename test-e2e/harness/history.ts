@@ -7,6 +7,10 @@ export interface Sent {
   /** Unique in a run: the text of the message, by which it is known everywhere. */
   readonly value: string;
   readonly target: string;
+  /** When it began, in the order of all beginnings and ends. */
+  readonly began: number;
+  /** When its end was known, in the same order; `null` until then. */
+  ended: number | null;
   outcome: Outcome;
   status: number | null;
   /** The id that the platform gave it, when it was queued. */
@@ -24,12 +28,22 @@ export class History {
   readonly sent: Sent[] = [];
   readonly seen: Seen[] = [];
   readonly #orders = new Map<string, number>();
+  #now = 0;
 
   /** An operation begins: unknown until its end is written down. */
   begin(value: string, target: string): Sent {
-    const sent: Sent = { value, target, outcome: 'unknown', status: null, queueId: null };
+    const sent: Sent = { value, target, began: ++this.#now, ended: null, outcome: 'unknown', status: null, queueId: null };
     this.sent.push(sent);
     return sent;
+  }
+
+  /** The client was told this. */
+  end(
+    sent: Sent,
+    outcome: Exclude<Outcome, 'unknown'>,
+    { status = null, queueId = null }: Partial<Pick<Sent, 'status' | 'queueId'>> = {},
+  ): void {
+    Object.assign(sent, { ended: ++this.#now, outcome, status, queueId });
   }
 
   see(value: string, target: string): void {

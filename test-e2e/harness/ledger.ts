@@ -3,21 +3,21 @@ import { type LedgerService, SCHEMAS } from '@molecule/contracts';
 import pg from 'pg';
 import type { Recorded } from './checker.ts';
 
-/** Every message there ever was: what its stream says, and which place it had in a mailbox. */
+/** Every message there ever was: what its stream says, and whether it had a place in a mailbox. */
 export async function readMessages(databaseUrl: string): Promise<Recorded[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const { rows } = await client.query<{ stream: string; facts: string[]; key: string | null; place: string | null }>(`
-      select stream, array_agg(type order by version) as facts,
-             max(data ->> 'idempotencyKey') as key, max(mailbox.sequence) as place
-      from a2a_proxy.events left join a2a_proxy.mailbox on stream = 'message.' || mailbox.message_id
-      where stream like 'message.%' group by stream`);
-    return rows.map(({ stream, facts, key, place }) => ({
+    const { rows } = await client.query<{ stream: string; facts: string[]; key: string | null; priority: number | null }>(`
+      select stream, max(data ->> 'idempotencyKey') as key, max((data ->> 'priority')::int) as priority,
+             coalesce(array_agg(type order by version)
+                        filter (where type <> 'a2a.dispatched' or data ->> 'via' <> 'direct'), '{}') as facts
+      from a2a_proxy.events where stream like 'message.%' group by stream`);
+    return rows.map(({ stream, facts, key, priority }) => ({
       // A message that was never queued is known to the log by its own id only.
       value: key ?? stream,
       queueId: stream.slice('message.'.length),
-      place: place === null ? null : Number(place),
+      priority,
       facts,
     }));
   } finally {

@@ -8,6 +8,11 @@ export interface Declared {
   readonly idleTimeoutSeconds?: number;
 }
 
+export interface Joining extends Declared {
+  /** The base URL of the gateway that it beats to; the first if nothing is said. */
+  readonly gateway?: string;
+}
+
 export interface Member {
   readonly id: string;
   readonly agent: Agent;
@@ -24,11 +29,11 @@ export class Team {
   }
 
   /** A new workspace and its agent, online. */
-  async join(name: string, declared: Declared = {}): Promise<Member> {
+  async join(name: string, { gateway = this.#cluster.url(), ...declared }: Joining = {}): Promise<Member> {
     const id = await this.#client.create(name, { external: true });
     // Beside the one that the answer showed: this one need not be read out of a connection block.
     const token = (await this.#client.get(`/admin/workspaces/${id}/test-token`)).body.auth_token as string;
-    const agent = await startAgent({ link: { gateway: this.#cluster.url(), workspaceId: id, token, ...declared } });
+    const agent = await startAgent({ link: { gateway, workspaceId: id, token, ...declared } });
     this.#agents.push(agent);
     for (const answer of [await agent.link?.register(), await agent.link?.beat()]) {
       if (answer?.status !== 200) throw new Error(`the agent of ${name} could not join: ${JSON.stringify(answer)}`);
