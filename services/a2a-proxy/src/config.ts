@@ -24,6 +24,8 @@ export const Config = z.object({
   ACTIVITY_CLEANUP_INTERVAL_HOURS: z.string().default(''),
   /** A workspace that has been silent for this long no longer counts as having declared anything, in seconds. */
   LIVENESS_LEASE_SECONDS: configPieces.seconds(180),
+  /** What replies of agents may take while they are read, all together, in MiB; the largest of them is broken off then. */
+  A2A_REPLY_MEMORY_MIB: configPieces.count(256),
   /** How many messages may wait for one workspace. */
   A2A_MAILBOX_LIMIT: configPieces.count(1_000),
   /** A process that has not said for this long that it lives is taken over from, in seconds. */

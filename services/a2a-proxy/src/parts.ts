@@ -7,6 +7,7 @@ import type { Ledger } from '@molecule/event-store';
 import type { Clock, Log, Mode } from '@molecule/service';
 import type { Instants } from './activity/instants.ts';
 import type { Endpoints } from './call/endpoints.ts';
+import type { ReplyMemory } from './call/reply-body.ts';
 import type { Targets } from './call/targets.ts';
 import type { Tables } from './database.ts';
 import type { Recorder } from './record/recorder.ts';
@@ -34,4 +35,5 @@ export interface Parts {
   /** This process, in the log and among the workers. */
   readonly worker: string;
   readonly idleTimeoutMs: number;
+  readonly replyMemory: ReplyMemory;
 }

@@ -22,6 +22,7 @@ import { Admissions } from './call/admission.ts';
 import { DirectCalls } from './call/direct.ts';
 import { Endpoints } from './call/endpoints.ts';
 import { Once } from './call/once.ts';
+import { ReplyMemory } from './call/reply-body.ts';
 import { a2aRoute } from './call/routes.ts';
 import { Streams } from './call/stream.ts';
 import { Targets } from './call/targets.ts';
@@ -107,7 +108,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   );
   loops.every('pools', POOLS_EVERY_MS, () => endpoints.closeUnused());
 
-  const lost = { fenced: 0, refused: 0 };
+  const lost = { fenced: 0, refused: 0, bodies: 0 };
   const recorder = await scope.open(
     () =>
       new Recorder({
@@ -160,6 +161,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     mode: modeOf(config.MOLECULE_ENV),
     worker: instance,
     idleTimeoutMs: idle.ms,
+    replyMemory: new ReplyMemory(config.A2A_REPLY_MEMORY_MIB * 1024 * 1024),
   };
   const admissions = new Admissions(parts);
   const mailbox = new Mailbox({
@@ -188,7 +190,8 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   });
   const drops = new Drops(parts);
   const followers = new Followers();
-  exposeMetrics(metrics, { calls, streams, targets, recorder, waiting, drains, mailbox, followers, lost });
+  const { replyMemory } = parts;
+  exposeMetrics(metrics, { calls, streams, targets, recorder, waiting, drains, mailbox, followers, replyMemory, lost });
 
   await workers.renew();
   const leaseStepMs = (config.A2A_WORKER_LEASE_SECONDS * 1000) / 3;

@@ -30,6 +30,21 @@ export const withoutBodies = (row: ActivityRow): ActivityRow => ({
   body_bytes: 8,
 });
 
+/** Beyond this a body may be left out when there is too much to write. */
+const LARGE_BODY = 64 * 1024;
+
+const isLarge = (body: string | null): boolean => body !== null && body.length > LARGE_BODY;
+
+/** The same row without its large bodies; the very same if it has none. */
+export function withoutLargeBodies(row: ActivityRow): ActivityRow {
+  if (![row.request_body, row.response_body, row.tool_trace].some(isLarge)) return row;
+  const request_body = isLarge(row.request_body) ? 'null' : row.request_body;
+  const response_body = isLarge(row.response_body) ? 'null' : row.response_body;
+  const tool_trace = isLarge(row.tool_trace) ? null : row.tool_trace;
+  const body_bytes = [request_body, response_body, tool_trace].reduce((sum, body) => sum + (body?.length ?? 0), 0);
+  return { ...row, request_body, response_body, tool_trace, body_bytes };
+}
+
 const OUTBOUND = {
   name: 'touch-outbound',
   text: `

@@ -20,7 +20,7 @@ export interface Failure {
 
 /** Why we gave a call up ourselves. */
 export class GaveUp extends Error {
-  readonly reason: 'idle' | 'deadline' | 'stopping';
+  readonly reason: 'idle' | 'deadline' | 'memory' | 'stopping';
   constructor(reason: GaveUp['reason']) {
     super(GIVEN_UP[reason]);
     this.reason = reason;
@@ -30,6 +30,7 @@ export class GaveUp extends Error {
 const GIVEN_UP = {
   idle: 'no activity of the workspace within the idle window',
   deadline: 'deadline exceeded',
+  memory: 'too many large replies at once',
   stopping: 'the platform is stopping',
 } as const;
 

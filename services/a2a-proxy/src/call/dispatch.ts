@@ -4,7 +4,8 @@
  *   X1. It ends exactly once: by the reply, by an error, by the idle clock, by the deadline, or because the platform stops.
  *   X2. The idle clock runs over headers and body alike, and starts anew with any event of the workspace, not with bytes:
  *       an agent that drips is cut off like a silent one.
- *   X3. No more than MAX_REPLY_BYTES are read; what comes after is not waited for. Of a stream of events that somebody takes, more is.
+ *   X3. No more than MAX_REPLY_BYTES are read, nor more than all replies may take; what comes after is not waited for. Of a stream
+ *       of events that somebody takes, more is.
  *   X4. Without a lease that holds, nothing is written; a lease that ends stops what was sent under it.
  */
 import type { IncomingHttpHeaders } from 'node:http';
@@ -13,6 +14,7 @@ import type { Clock } from '@molecule/service';
 import type { Dispatcher, Pool } from 'undici';
 import { classifyFailure, type Failure, GaveUp } from './classify.ts';
 import type { PassedHeaders } from './passed-headers.ts';
+import { type Reader, ReplyBody, type ReplyMemory } from './reply-body.ts';
 import type { InFlight, Target } from './targets.ts';
 
 /** Spec 2 §1.10. */
@@ -42,6 +44,8 @@ export interface DispatchLimits {
   readonly limitMs: number;
   /** Under which it may be sent and waited for, if it may not be at any time. */
   readonly lease?: SendLease | undefined;
+  /** What its reply takes is counted here. */
+  readonly memory?: ReplyMemory | undefined;
 }
 
 /** A right to send that may end at any time; what it holds is stopped then. */
@@ -78,9 +82,8 @@ export interface Source {
 }
 
 const HEADERS = ['content-type', 'application/json'];
-const EMPTY = Buffer.alloc(0);
 
-export class Dispatch implements Dispatcher.DispatchHandler {
+export class Dispatch implements Dispatcher.DispatchHandler, Reader {
   readonly startedMs: number;
   readonly #clock: Clock;
   readonly #limits: DispatchLimits;
@@ -95,8 +98,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
   #isStream = false;
   #status = 0;
   #headersAfterMs = 0;
-  #chunks: Buffer[] = [];
-  #size = 0;
+  #body = new ReplyBody();
 
   constructor(clock: Clock, limits: DispatchLimits, isUnsafe: (error: unknown) => boolean) {
     this.startedMs = clock.monotonicMs();
@@ -126,6 +128,11 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     this.#giveUp(new GaveUp('stopping'));
   }
 
+  /** X3: its reply takes more memory than there is. */
+  breakOff(): void {
+    this.#giveUp(new GaveUp('memory'));
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.#limits.lease?.holds() === false) this.stop(); // X4: the process may have been stopped since
     if (this.#gaveUp) controller.abort(this.#gaveUp);
@@ -147,9 +154,9 @@ export class Dispatch implements Dispatcher.DispatchHandler {
       if (this.#events?.take(chunk) === false) this.#enough(controller);
       return;
     }
-    const room = MAX_REPLY_BYTES - this.#size;
-    this.#chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
-    this.#size += Math.min(chunk.length, room);
+    const room = MAX_REPLY_BYTES - this.#body.size;
+    this.#body.add(chunk.length > room ? chunk.subarray(0, room) : chunk);
+    this.#limits.memory?.grow(this, this.#body.size);
     if (chunk.length > room) this.#enough(controller);
   }
 
@@ -195,8 +202,7 @@ export class Dispatch implements Dispatcher.DispatchHandler {
 
   #read(isWhole: boolean): { readonly body: Buffer; readonly isWhole: boolean } {
     if (this.#isStream && this.#events) return { body: this.#events.end(), isWhole: true };
-    const [first = EMPTY] = this.#chunks;
-    return { body: this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#size), isWhole };
+    return { body: this.#body.take(), isWhole };
   }
 
   #fail(error: unknown): void {
@@ -213,7 +219,8 @@ export class Dispatch implements Dispatcher.DispatchHandler {
     clearTimeout(this.#timer);
     this.#letGo?.();
     if (this.#isStream && exchange.kind !== 'reply') this.#events?.break();
-    this.#chunks = [];
+    this.#limits.memory?.release(this);
+    this.#body = new ReplyBody();
     settle(exchange);
   }
 

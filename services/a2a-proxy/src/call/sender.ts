@@ -31,7 +31,7 @@ export interface Message {
   readonly lease?: SendLease;
 }
 
-export type SenderParts = Pick<Parts, 'targets' | 'capabilities' | 'isAlive' | 'clock' | 'idleTimeoutMs'>;
+export type SenderParts = Pick<Parts, 'targets' | 'capabilities' | 'isAlive' | 'clock' | 'idleTimeoutMs' | 'replyMemory'>;
 
 export const isUnsafe = (error: unknown): boolean => error instanceof UnsafeDestination && !(error instanceof UnresolvedName);
 
@@ -42,7 +42,7 @@ export async function send(
   const { targets, capabilities, clock } = parts;
   const { workspaceId } = entry;
   const idleMs = capabilities.idleTimeoutMs(workspaceId) ?? parts.idleTimeoutMs;
-  const dispatch = new Dispatch(clock, { idleMs, limitMs, lease }, isUnsafe);
+  const dispatch = new Dispatch(clock, { idleMs, limitMs, lease, memory: parts.replyMemory }, isUnsafe);
   const target = targets.enter(workspaceId, dispatch, dispatch.startedMs, direct);
   endpoint.inFlight++;
   let exchange: Exchange;

@@ -8,13 +8,14 @@
  *       comes later counts on what went before.
  *   R4. What the database refuses for what it says never holds up the rest: it is set aside, logged and counted.
  *   R5. At the bound (`isFull`) nothing new is taken on (I12).
+ *   R6. Large bodies cannot bring it there: while half of it is taken, rows are written without them.
  */
 import { randomUUID } from 'node:crypto';
 import type { A2aFact, LiveEvent } from '@molecule/contracts';
 import type { Entry, Ledger } from '@molecule/event-store';
 import { backoff, type Clock, type Log, sleep } from '@molecule/service';
 import { type ActivityRow, activityLogged } from '../activity/row.ts';
-import { insertActivity, touchOutbound, withoutBodies } from '../activity/store.ts';
+import { insertActivity, touchOutbound, withoutBodies, withoutLargeBodies } from '../activity/store.ts';
 import type { Tables } from '../database.ts';
 import type { Envelope } from '../message/decisions.ts';
 import { calls } from '../message/message.ts';
@@ -29,7 +30,7 @@ export interface RecorderOptions {
   /** Tells canvases and idle timers, once the row is stored. */
   readonly say: (event: LiveEvent) => void;
   readonly isUnavailable: (error: unknown) => boolean;
-  readonly onLost?: (what: 'fenced' | 'refused', count: number) => void;
+  readonly onLost?: (what: 'fenced' | 'refused' | 'bodies', count: number) => void;
   /** How long a call may be open before it is written down as dispatched, and how long an end may wait, in ms. */
   readonly windowMs?: number;
   readonly maxEntries?: number;
@@ -114,7 +115,7 @@ export class Recorder {
 
   /** R5. */
   get isFull(): boolean {
-    return this.backlog >= this.#maxEntries || this.#rowBytes + (this.#batch?.bytes ?? 0) >= this.#maxBytes;
+    return this.backlog >= this.#maxEntries || this.#pendingBytes >= this.#maxBytes;
   }
 
   /** How long ago the oldest open call that is written down began, in ms; 0 if there is none. */
@@ -183,8 +184,14 @@ export class Recorder {
   }
 
   #addRow(row: ActivityRow): void {
-    this.#rows.push(row);
-    this.#rowBytes += row.body_bytes;
+    const added = this.#pendingBytes + row.body_bytes > this.#maxBytes / 2 ? withoutLargeBodies(row) : row; // R6
+    if (added !== row) this.#onLost('bodies', 1);
+    this.#rows.push(added);
+    this.#rowBytes += added.body_bytes;
+  }
+
+  get #pendingBytes(): number {
+    return this.#rowBytes + (this.#batch?.bytes ?? 0);
   }
 
   #arm(): void {
