@@ -149,6 +149,9 @@ describe('the reference', () => {
     await checked.ask(`GET /workspaces/${id}/a2a/queue/${unknown}?wait=soon`, own);
     for (const query of ['', '?max_age_minutes=1', '?max_age_minutes=0', '?workspace_id=no-id'])
       await admin(`POST /admin/a2a-queue/drop-stale${query}`);
+    for (const path of ['', '/.well-known/agent-card.json', '/.well-known/agent.json'])
+      for (const named of [id, unknown]) await checked.ask(`GET /workspaces/${named}/a2a${path}`);
+    await checked.ask(`GET /workspaces/${id}/a2a`, { headers: { 'X-Workspace-ID': 'system:x' } });
     for (const verb of ['expand', 'collapse', 'hibernate', 'pause', 'resume', 'restart']) {
       await checked.ask(`POST /workspaces/${id}/${verb}`, own);
       await admin(`POST /workspaces/${unknown}/${verb}`);

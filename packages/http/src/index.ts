@@ -44,6 +44,7 @@ export {
   type RawRoute,
   type RunningService,
 } from './listener.ts';
+export { originOf, platformUrl } from './platform-url.ts';
 export { isUnavailable, JSON_TYPE, json, jsonBody, problem, renderError, sendError, sendJson, statusOf } from './problems.ts';
 export { ReverseProxy, type ReverseProxyOptions } from './reverse-proxy.ts';
 export {

@@ -32,6 +32,8 @@ export const Config = z.object({
   A2A_WORKER_LEASE_SECONDS: configPieces.seconds(9),
   /** A client that takes nothing of its stream for this long loses it, in seconds. */
   A2A_STREAM_STALL_SECONDS: configPieces.seconds(30),
+  /** Where the platform is reached from outside, for agents' cards; absent, what the request says. */
+  EXTERNAL_PLATFORM_URL: z.string().optional(),
   /** How long calls in flight may take when the service stops, in seconds. */
   A2A_DRAIN_SECONDS: configPieces.seconds(4),
 });

@@ -27,6 +27,7 @@ import { a2aRoute } from './call/routes.ts';
 import { Streams } from './call/stream.ts';
 import { Targets } from './call/targets.ts';
 import { Waker } from './call/waker.ts';
+import { cardRoutes } from './card/routes.ts';
 import { type Config, idleTimeout, inContainer, positive } from './config.ts';
 import type { Tables } from './database.ts';
 import { createDialled } from './dialled.ts';
@@ -235,6 +236,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   activityRoutes(app, parts);
   saidRoutes(app, { ...parts, keeper: new Keeper({ ...parts, isUnavailable }) });
   searchRoutes(app, { ...parts, bus });
+  cardRoutes(app, { ...parts, bus, admissions, externalUrl: config.EXTERNAL_PLATFORM_URL });
   usageRoutes(app, parts);
   traceRoutes(app, parts);
   auditRoutes(app, parts);

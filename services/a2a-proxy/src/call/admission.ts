@@ -27,7 +27,22 @@ export class Admissions {
 
   /** Each step may end the request, in the order of the specification. */
   async admit(caller: Caller, target: string): Promise<Admission> {
-    const { directory, capabilities, endpoints, dialled } = this.#parts;
+    const { capabilities, endpoints, dialled } = this.#parts;
+    const found = await this.find(caller, target);
+    if ('answer' in found) return found;
+    const { entry } = found;
+
+    const spent = capabilities.monthlySpend(entry.workspaceId) ?? entry.monthlySpend;
+    if (entry.budgetLimit !== null && spent >= entry.budgetLimit) return { answer: answers.overBudget, entry };
+
+    if (entry.url === '' || isResting(entry)) return { answer: this.#nowhere(entry), entry };
+    const endpoint = await endpoints.open(dialled(entry.url, entry.workspaceId), { located: entry.located === true });
+    return endpoint ? { entry, endpoint } : { answer: answers.notRoutable, entry };
+  }
+
+  /** The workspace, if there is one and the caller may speak to it. */
+  async find(caller: Caller, target: string): Promise<{ readonly entry: DirectoryEntry } | { readonly answer: Answer }> {
+    const { directory } = this.#parts;
     const entry = directory.get(target) ?? (await this.#lookUp(target));
 
     if (caller.source === 'workspace') {
@@ -38,13 +53,7 @@ export class Admissions {
     }
     if (entry === UNKNOWN) return { answer: answers.lookupFailed };
     if (!entry) return { answer: isWorkspaceId(target) ? answers.notFound : answers.lookupFailed };
-
-    const spent = capabilities.monthlySpend(entry.workspaceId) ?? entry.monthlySpend;
-    if (entry.budgetLimit !== null && spent >= entry.budgetLimit) return { answer: answers.overBudget, entry };
-
-    if (entry.url === '' || isResting(entry)) return { answer: this.#nowhere(entry), entry };
-    const endpoint = await endpoints.open(dialled(entry.url, entry.workspaceId), { located: entry.located === true });
-    return endpoint ? { entry, endpoint } : { answer: answers.notRoutable, entry };
+    return { entry };
   }
 
   /** A sleeping workspace is started by the message that comes for it; the message itself is not kept (spec 1 §2.4). */

@@ -1,5 +1,5 @@
 /** Who is calling (spec 2 §1.2), and by when an answer must be there (§1.7). Pure. */
-import type { MessageSource, Principal, WorkspaceId } from '@molecule/contracts';
+import { isWorkspaceId, type MessageSource, type Principal, type WorkspaceId } from '@molecule/contracts';
 import type { Mode } from '@molecule/service';
 import { type Answer, answers } from './answer.ts';
 
@@ -15,6 +15,9 @@ const CANVAS: Caller = { source: 'canvas', id: null, name: '' };
 const SCHEDULE: Caller = { source: 'schedule', id: null, name: '' };
 /** Names only our own services may call by: never from a header. */
 const SYSTEM = /^(system|webhook|test|channel):/;
+
+/** Ids are lower case; what is none stays as it is. */
+export const canonical = (id: string): string => (isWorkspaceId(id) ? id.toLowerCase() : id);
 
 export const isSystemName = (name: string): boolean => SYSTEM.test(name);
 

@@ -1,26 +1,9 @@
 /** What `POST /workspaces/:id/a2a` says of itself in the reference: its refusals are read off the very answers it gives. */
-import { Json, type RefusalKind } from '@molecule/contracts';
+import { Json } from '@molecule/contracts';
 import type { RouteDoc } from '@molecule/http';
 import { z } from 'zod';
-import { type Answer, answers } from './answer.ts';
-
-const KINDS: Readonly<Record<number, RefusalKind>> = {
-  400: 'invalid',
-  401: 'unauthenticated',
-  402: 'payment-required',
-  403: 'forbidden',
-  404: 'not-found',
-  409: 'conflict',
-  429: 'too-many',
-  500: 'failed',
-  502: 'bad-gateway',
-  503: 'unavailable',
-};
-
-const refusalOf = ({ status, body }: Answer): NonNullable<RouteDoc['refusals']>[number] => {
-  const { error, ...more } = JSON.parse(String(body)) as { readonly error: string };
-  return [KINDS[status] ?? 'failed', error, more];
-};
+import { answers } from './answer.ts';
+import { refusalOf } from './refusals.ts';
 
 const EXAMPLES = [answers.noUrl('offline'), answers.unreadReply(true), answers.mailboxFull(1_000, 1_000)];
 

@@ -4,7 +4,7 @@ import { isWorkspaceId, type RequestContext } from '@molecule/contracts';
 import type { RawRoute } from '@molecule/http';
 import type { Log, Mode } from '@molecule/service';
 import { type Answer, answers } from './answer.ts';
-import { identifyCaller, limitOf } from './caller.ts';
+import { canonical, identifyCaller, limitOf } from './caller.ts';
 import type { DirectCalls } from './direct.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { a2aDoc } from './route-doc.ts';
@@ -63,9 +63,6 @@ export function a2aRoute({ calls, streams, liveTokens, mode, log, isStopping }: 
     }
   }
 }
-
-/** Ids are lower case; what is none stays as it is. */
-const canonical = (id: string): string => (isWorkspaceId(id) ? id.toLowerCase() : id);
 
 const header = (req: IncomingMessage, name: string): string => {
   const value = req.headers[name];

@@ -1,25 +1,5 @@
 /** What the operator of an external agent is shown, once, to connect it (spec 1 §1.4). The canvas replaces the two placeholders. */
 
-export interface RequestOrigin {
-  /** The setting that overrides everything else. */
-  readonly configured: string | undefined;
-  readonly forwardedProto: string | undefined;
-  readonly forwardedHost: string | undefined;
-  readonly host: string | undefined;
-  readonly tls: boolean;
-}
-
-/** What is put into snippets that somebody will run is a host and a port, and nothing else. */
-const AUTHORITY = /^[\w.-]+(:\d+)?$|^\[[\da-fA-F:.]+\](:\d+)?$/;
-
-/** Where agents reach this platform, without a trailing slash. */
-export function platformUrl({ configured, forwardedProto, forwardedHost, host, tls }: RequestOrigin): string {
-  const scheme = forwardedProto === 'https' || forwardedProto === 'http' ? forwardedProto : tls ? 'https' : 'http';
-  const authority = [forwardedHost, host].find((text) => text !== undefined && AUTHORITY.test(text)) ?? 'localhost';
-  const url = configured ?? `${scheme}://${authority}`;
-  return url.endsWith('/') ? url.slice(0, -1) : url;
-}
-
 export const connectionBlock = (workspaceId: string, platform: string, authToken: string) => ({
   workspace_id: workspaceId,
   platform_url: platform,

@@ -1,11 +1,11 @@
 /** The workspace resource (spec 1 §1.2–1.5, §1.7). */
 import { Refusal, WorkspaceId } from '@molecule/contracts';
-import { auth, body, json, jsonBody, type WithContext } from '@molecule/http';
-import { type Context, Hono } from 'hono';
+import { auth, body, json, jsonBody, originOf, platformUrl, type WithContext } from '@molecule/http';
+import { Hono } from 'hono';
 import { z } from 'zod';
 import { adminForThePast, asOfOf, commandOf, orFail, publicUnlessProduction, workspaceIdOf } from '../http.ts';
 import type { Parts } from '../parts.ts';
-import { connectionBlock, platformUrl } from './connection.ts';
+import { connectionBlock } from './connection.ts';
 import { createWorkspace, failWithoutBackend, templateSays } from './creation.ts';
 import { awarenessNamespace } from './decisions.ts';
 import { workspaceDocs } from './docs.ts';
@@ -48,7 +48,7 @@ export function workspaceRoutes(parts: Parts) {
       }
       await parts.barrier.passed(id, version);
       if (url !== '') return json(c, { id, external: true, status: 'online' }, 201);
-      const connection = connectionBlock(id, platformUrl(originOf(parts, c)), minted.plaintext);
+      const connection = connectionBlock(id, platformUrl(originOf(c, parts.settings.EXTERNAL_PLATFORM_URL)), minted.plaintext);
       return json(c, { id, external: true, status: 'awaiting_agent', connection }, 201);
     })
 
@@ -94,14 +94,3 @@ const confirmation = (children: readonly { readonly id: string; readonly name: s
   children,
   children_count: children.length,
 });
-
-function originOf({ settings }: Parts, c: Context<WithContext>) {
-  const incoming = (c.env as { incoming?: { socket: { encrypted?: boolean } } } | undefined)?.incoming;
-  return {
-    configured: settings.EXTERNAL_PLATFORM_URL,
-    forwardedProto: c.req.header('x-forwarded-proto'),
-    forwardedHost: c.req.header('x-forwarded-host'),
-    host: c.req.header('host'),
-    tls: incoming?.socket.encrypted === true,
-  };
-}
