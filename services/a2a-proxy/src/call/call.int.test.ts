@@ -47,7 +47,7 @@ describe('an answered call', () => {
     });
     expect(world.said(id, 'A2A_RESPONSE')[0]?.payload).toMatchObject({ method: 'message/send', response_body: answer.json });
     expect(await world.settled(proxy, 1)).toMatchObject({ accepted: 1, completed: 1, balanced: true });
-    expect(await world.facts(row?.id ?? '')).toEqual(['a2a.answered']);
+    expect((await world.facts(row?.id ?? '')).at(-1)).toBe('a2a.answered');
   });
 
   it('normalises a bare body, and answers an agent’s own 202 and odd replies as they are', async ({ world }) => {
@@ -167,9 +167,9 @@ describe('a call that is not let through', () => {
     const metadata = await world.registry.create({ at: 'http://169.254.169.254/latest' });
     await world.known();
     const tokenId = await world.registry.issueToken(child);
-    await world.known();
 
     const as = (header: string, more = {}) => ({ headers: { 'x-workspace-id': header }, ...more });
+    await waitFor(async () => (await world.send(proxy, `/workspaces/${id}/a2a`, 'GET', as(child))).status === 401);
     const told = async (...call: Parameters<typeof world.call> extends [unknown, ...infer Rest] ? Rest : never) => {
       const { status: code, json, headers } = await world.call(proxy, ...call);
       return { status: code, ...json, ...(headers['retry-after'] && { after: headers['retry-after'] }) };
