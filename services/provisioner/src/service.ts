@@ -17,6 +17,7 @@ import { sweepHealth } from './provisioning/health.ts';
 import { HEARD, react, reconcile, recover } from './provisioning/reactions.ts';
 import { Runs } from './provisioning/runs.ts';
 import { serveRequests } from './requests.ts';
+import { Spool } from './spool.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/provisioner', import.meta.url));
 const TEND_EVERY_MS = 60_000;
@@ -52,8 +53,9 @@ export async function createProvisioner(
   chassis.addCheck('directory', () => directory.healthy());
   exposeDirectoryLag(metrics, () => directory.lagSeconds);
   const installation = config.MOLECULE_INSTALLATION ?? (await installationOf(resolve(config.MOLECULE_HOME)));
+  const spool = await Spool.open(resolve(config.MOLECULE_HOME, 'spool'));
   const backend = await scope.open(
-    () => openBackend({ config, installation, gatewayPort, log }),
+    () => openBackend({ config, installation, gatewayPort, spool, log }),
     (open) => open.shutdown(),
   );
   chassis.addCheck('backend', () => backend.healthy());

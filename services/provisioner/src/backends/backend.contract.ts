@@ -1,8 +1,11 @@
-/** What every backend promises (B1 to B5). A backend's own test calls this with a way to make one. */
-import { randomUUID } from 'node:crypto';
+/** What every backend promises (B1 to B8). A backend's own test calls this with a way to make one. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { id12, WorkspaceId } from '@molecule/contracts';
 import { describe, expect, it } from 'vitest';
-import type { Backend, ConfigFile, StartOutcome, WorkloadSpec } from './backend.ts';
+import { type AgentPath, parseAgentPath } from './agent-path.ts';
+import type { Backend, ConfigFile, CopyOutOutcome, FileIn, StartOutcome, WorkloadSpec } from './backend.ts';
 
 export interface BackendUnderTest {
   readonly backend: Backend;
@@ -15,11 +18,35 @@ export interface BackendUnderTest {
   discard(workspaceId: string): Promise<void>;
   /** Reads a file of the config volume of a running workload: its text and permission bits. */
   readConfig(prefix: string, path: string): Promise<{ text: string; mode: number }>;
+  /** Makes a link in the work directory of a running workload, as its agent might. */
+  link(prefix: string, name: string, target: string): Promise<void>;
 }
+
+export const at = (text: string): AgentPath => {
+  const path = parseAgentPath(text);
+  if (typeof path === 'string') throw new TypeError(`${text} is ${path}`);
+  return path;
+};
+
+/** A file for `copyIn`. */
+export const fileIn = (path: string, data: Buffer | string, mode = 0o644): FileIn => ({
+  path: at(path),
+  mode,
+  size: Buffer.byteLength(data),
+  open: async () => Readable.from([Buffer.from(data)], { objectMode: false }),
+});
+
+/** The bytes of what `copyOut` gave. */
+export const bytesOf = async (outcome: CopyOutOutcome): Promise<Buffer> => {
+  if (outcome.outcome !== 'file') throw new Error(`no file: ${outcome.outcome}`, { cause: 'cause' in outcome && outcome.cause });
+  const bytes = await buffer(outcome.content);
+  expect(bytes.length).toBe(outcome.size);
+  return bytes;
+};
 
 /** `open` closes after the suite itself; what a test starts is stopped and removed by the test. */
 export const describeBackend = (name: string, open: () => Promise<BackendUnderTest>): void => {
-  const signal = AbortSignal.timeout(120_000);
+  const signal = AbortSignal.timeout(600_000);
   const file = (path: string, text: string, mode = 0o644): ConfigFile => ({ path, data: Buffer.from(text), mode });
   const config = (agent: string) => file('config.yaml', `name: "${agent}"\nruntime: echo\n`);
   const aWorkload = (change: Partial<WorkloadSpec> = {}): WorkloadSpec => ({
@@ -126,6 +153,140 @@ export const describeBackend = (name: string, open: () => Promise<BackendUnderTe
       expect(await backend.readConfig(prefix, 'no-such.yaml', signal)).toBeUndefined();
       await backend.stop(prefix, signal);
       expect(await backend.readConfig(prefix, 'config.yaml', signal)).toBeUndefined();
+    });
+
+    describe('files', () => {
+      const textAt = async (backend: Backend, prefix: string, path: string) =>
+        (await bytesOf(await backend.copyOut(prefix, at(path), signal))).toString();
+
+      test('B6: carries them in and out as they are, and makes directories on the way', async ({ under: { backend }, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        const large = randomBytes(3 * 1024 * 1024 + 17);
+        const files = [
+          fileIn('/workspace/.molecule/chat-uploads/large.bin', large),
+          fileIn('/workspace/.molecule/chat-uploads/empty', ''),
+          fileIn('/workspace/Ünïcode/a b.txt', 'zwei'),
+          fileIn('/configs/notes.md', '# Notes'),
+        ];
+        expect(await backend.copyIn(prefix, files, signal)).toEqual({ outcome: 'copied' });
+        const out = await bytesOf(await backend.copyOut(prefix, at('/workspace/.molecule/chat-uploads/large.bin'), signal));
+        expect(out.equals(large)).toBe(true);
+        expect(await textAt(backend, prefix, '/workspace/.molecule/chat-uploads/empty')).toBe('');
+        expect(await textAt(backend, prefix, '/workspace/Ünïcode/a b.txt')).toBe('zwei');
+        expect(await textAt(backend, prefix, '/configs/notes.md')).toBe('# Notes');
+      });
+
+      test('are there with the permissions asked for, over what was there', async ({ under, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        expect(await under.backend.copyIn(prefix, [fileIn('/configs/a', 'first', 0o600)], signal)).toEqual({ outcome: 'copied' });
+        expect(await under.readConfig(prefix, 'a')).toEqual({ text: 'first', mode: 0o600 });
+        expect(await under.backend.copyIn(prefix, [fileIn('/configs/a', 'second')], signal)).toEqual({ outcome: 'copied' });
+        expect(await under.readConfig(prefix, 'a')).toEqual({ text: 'second', mode: 0o644 });
+      });
+
+      test('B7: a link in the place of a file is replaced, and what it led to stays as it is', async ({ under, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        await under.link(prefix, 'bait', '../configs/config.yaml');
+        expect(await under.backend.copyOut(prefix, at('/workspace/bait'), signal)).toEqual({ outcome: 'not-a-file' });
+        expect(await under.backend.copyIn(prefix, [fileIn('/workspace/bait', 'fish')], signal)).toEqual({ outcome: 'copied' });
+        expect(await textAt(under.backend, prefix, '/workspace/bait')).toBe('fish');
+        expect(await textAt(under.backend, prefix, '/configs/config.yaml')).toContain('Ada');
+      });
+
+      test('B7: no link on the way is followed, neither in nor out', async ({ under, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        await under.link(prefix, 'way', '../configs');
+        const stolen = fileIn('/workspace/way/chat-uploads/a', 'stolen');
+        expect(await under.backend.copyIn(prefix, [stolen], signal)).toMatchObject({ outcome: 'failed' });
+        expect(await under.backend.copyOut(prefix, at('/configs/chat-uploads/a'), signal)).toEqual({ outcome: 'not-found' });
+        const out = at('/workspace/way/config.yaml');
+        expect(await under.backend.copyOut(prefix, out, signal)).toEqual({ outcome: 'not-found' });
+      });
+
+      test('are regular files and nothing else', async ({ under: { backend }, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        await backend.copyIn(prefix, [fileIn('/workspace/directory/file', 'stays')], signal);
+        expect(await backend.copyOut(prefix, at('/workspace/nowhere'), signal)).toEqual({ outcome: 'not-found' });
+        expect(await backend.copyOut(prefix, at('/workspace/directory/file/below'), signal)).toEqual({ outcome: 'not-found' });
+        expect(await backend.copyOut(prefix, at('/workspace/directory'), signal)).toEqual({ outcome: 'not-a-file' });
+        expect(await backend.copyOut(prefix, at('/workspace'), signal)).toEqual({ outcome: 'not-a-file' });
+        for (const path of ['/workspace/directory', '/workspace/directory/file/below', '/workspace'])
+          expect(await backend.copyIn(prefix, [fileIn(path, 'x')], signal)).toMatchObject({ outcome: 'failed' });
+        expect(await textAt(backend, prefix, '/workspace/directory/file')).toBe('stays');
+      });
+
+      test('B8: none is written when one of them cannot be read', async ({ under: { backend }, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        const unreadable = { ...fileIn('/workspace/two', '2'), open: () => Promise.reject(new Error('it is gone')) };
+        const outcome = await backend.copyIn(prefix, [fileIn('/workspace/one', '1'), unreadable], signal);
+        expect(outcome).toMatchObject({ outcome: 'failed', cause: { message: 'it is gone' } });
+        expect(await backend.copyOut(prefix, at('/workspace/one'), signal)).toEqual({ outcome: 'not-found' });
+      });
+
+      test('a copy that is given up ends, and lets go of what it read from', async ({ under: { backend }, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        const giveUp = new AbortController();
+        const source = new Readable({ read: () => giveUp.abort(new Error('enough')) }); // has nothing, ever
+        const endless = { ...fileIn('/workspace/endless', 'never'), open: async () => source };
+        expect(await backend.copyIn(prefix, [endless], giveUp.signal)).toMatchObject({ outcome: 'failed' });
+        expect(source.destroyed).toBe(true);
+      });
+
+      test('a source that has less or more than it says is no file', async ({ under: { backend }, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        for (const size of [4, 6]) {
+          const lying = { ...fileIn('/workspace/lying', 'five!'), size };
+          expect(await backend.copyIn(prefix, [lying], signal)).toMatchObject({ outcome: 'failed' });
+        }
+      });
+
+      test('a content that nobody wants keeps nothing from being stopped', async ({ under: { backend }, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        urlOf(await start(spec));
+        const large = randomBytes(24 * 1024 * 1024);
+        await backend.copyIn(prefix, [fileIn('/workspace/large', large)], signal);
+        const open = async () => {
+          const outcome = await backend.copyOut(prefix, at('/workspace/large'), signal);
+          if (outcome.outcome !== 'file') throw new Error(outcome.outcome);
+          return outcome.content;
+        };
+        (await open()).destroy();
+        const unread = (await open()).on('error', () => {});
+        expect(await backend.stop(prefix, signal)).toEqual({ outcome: 'stopped' });
+        unread.destroy();
+      });
+
+      test('are those of a workload that runs', async ({ under: { backend }, start }) => {
+        const spec = aWorkload();
+        const prefix = id12(spec.workspaceId);
+        const copies = async (given: string) => [
+          await backend.copyIn(given, [fileIn('/workspace/a', 'a')], signal),
+          await backend.copyOut(given, at('/configs/config.yaml'), signal),
+        ];
+        const neither = [{ outcome: 'not-running' }, { outcome: 'not-running' }];
+        expect(await copies(prefix)).toEqual(neither);
+        urlOf(await start(spec));
+        await backend.stop(prefix, signal);
+        expect(await copies(prefix)).toEqual(neither);
+        expect(await copies('../..')).toEqual(neither);
+      });
     });
 
     test('removes a volume, and takes an absent one for removed', async ({ under: { backend }, start }) => {

@@ -6,8 +6,13 @@
  *   B3. An engine that cannot say whether something runs is no evidence of death.
  *   B4. What does not carry our label is neither listed nor touched, whatever its name (I8).
  *   B5. What an engine said stays in `cause`, for the log: it never reaches a fact or a response.
+ *   B6. Files are carried in and out a piece at a time, never whole in memory, and only while the workload runs.
+ *   B7. No link is followed, neither as the last name of a path nor on the way to it: what an agent made leads nowhere else.
+ *   B8. Of files that are copied in together either all are there afterwards, or none, as far as the engine can be made to undo it.
  */
+import type { Readable } from 'node:stream';
 import type { BackendName, ManagedResource, WorkspaceId } from '@molecule/contracts';
+import type { AgentPath } from './agent-path.ts';
 
 export interface ConfigFile {
   /** Relative to the config directory, with `/` between names. */
@@ -45,6 +50,33 @@ export type ListOutcome =
   | { readonly outcome: 'listed'; readonly resources: readonly ManagedResource[] }
   | { readonly outcome: 'failed'; readonly cause: unknown };
 
+/** A file on its way in. */
+export interface FileIn {
+  readonly path: AgentPath;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Of what `open` gives, exactly. */
+  readonly size: number;
+  /** Asked for of all files before the first is written. */
+  open(): Promise<Readable>;
+}
+
+/** Nothing runs here, or it cannot be asked: `NoBackendError`, or what the engine said. */
+type NotReached = { readonly outcome: 'not-running' } | { readonly outcome: 'unavailable'; readonly cause: unknown };
+
+export type CopyInOutcome = NotReached | { readonly outcome: 'copied' } | { readonly outcome: 'failed'; readonly cause: unknown };
+
+export type CopyOutOutcome =
+  | NotReached
+  | {
+      readonly outcome: 'file';
+      readonly size: number;
+      /** Is read to its end or destroyed: the engine waits for one of them. */
+      readonly content: Readable;
+    }
+  | { readonly outcome: 'not-found' | 'not-a-file' }
+  | { readonly outcome: 'failed'; readonly cause: unknown };
+
 export interface Backend {
   readonly name: BackendName;
   /** Containers of tiers 1 to 3 are on the machine's own network: no name leads to them, their loopback addresses do. */
@@ -64,6 +96,15 @@ export interface Backend {
 
   /** A file of the config volume of a workload that runs, at most `MAX_READ_BYTES` of it; `undefined`: nothing runs, or it is not there. */
   readConfig(prefix: string, path: string, signal: AbortSignal): Promise<Buffer | undefined>;
+
+  /**
+   * Writes files of a workload that runs, over what is there: a link is replaced, a directory is not. Directories on the way are
+   * made, with the owner and permissions of the one they are made in; a file is its directory's owner's.
+   */
+  copyIn(prefix: string, files: readonly FileIn[], signal: AbortSignal): Promise<CopyInOutcome>;
+
+  /** One regular file of a workload that runs. `signal` ends the reading of its content, too. */
+  copyOut(prefix: string, path: AgentPath, signal: AbortSignal): Promise<CopyOutOutcome>;
 
   /** Only after a proven stop (I6). Absent is success. @throws when it could not be removed. */
   removeVolume(prefix: string, signal: AbortSignal): Promise<void>;

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Log } from '@molecule/service';
 import type { Config } from '../config.ts';
 import { EchoImage } from '../images/echo-image.ts';
+import type { Spool } from '../spool.ts';
 import type { Backend } from './backend.ts';
 import { DockerBackend } from './docker/docker-backend.ts';
 import { answers, createEngine } from './docker/engine.ts';
@@ -14,10 +15,13 @@ export interface BackendParts {
   readonly installation: string;
   /** The gateway's port, once it is known. */
   readonly gatewayPort: () => number | Promise<number>;
+  readonly spool: Spool;
   readonly log: Log;
 }
 
 const PING_LIMIT_MS = 1_000;
+/** Whatever came in as a chat file is below it. */
+const SPOOLED_BYTES = 32 * 1024 * 1024;
 const BRIDGE = 'molecule-monorepo-net';
 
 const BACKENDS = {
@@ -65,7 +69,7 @@ export const dockerNetwork = (config: Config, platform: NodeJS.Platform): string
   return platform === 'linux' && onLoopback && explicitUrl(config) === '' ? 'host' : BRIDGE;
 };
 
-async function openDocker({ config, installation, gatewayPort, log }: BackendParts): Promise<Backend> {
+async function openDocker({ config, installation, gatewayPort, spool, log }: BackendParts): Promise<Backend> {
   const docker = createEngine(config);
   const echo = new EchoImage(docker, log);
   const network = dockerNetwork(config, process.platform);
@@ -84,6 +88,8 @@ async function openDocker({ config, installation, gatewayPort, log }: BackendPar
     images: config.WORKSPACE_IMAGES,
     localImage: async (runtime, signal) => (runtime === 'echo' ? await echo.ensure(signal) : undefined),
     platform: imagePlatform(config),
+    spool,
+    spooledBytes: SPOOLED_BYTES,
     log,
   });
 }

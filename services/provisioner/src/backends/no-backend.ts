@@ -20,6 +20,14 @@ export class NoBackend implements Backend {
     return undefined;
   }
 
+  async copyIn() {
+    return { outcome: 'unavailable', cause: new NoBackendError() } as const;
+  }
+
+  async copyOut() {
+    return { outcome: 'unavailable', cause: new NoBackendError() } as const;
+  }
+
   async removeVolume() {}
 
   async listManaged() {

@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { id12, WorkspaceId } from '@molecule/contracts';
 import { createLog } from '@molecule/service';
-import { extract } from 'tar-stream';
-import { describe, expect, it } from 'vitest';
+import { extract, pack } from 'tar-stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EchoImage } from '../../images/echo-image.ts';
-import { describeBackend } from '../backend.contract.ts';
+import { Spool } from '../../spool.ts';
+import { at, bytesOf, describeBackend, fileIn } from '../backend.contract.ts';
 import { archiveOf } from './archive.ts';
 import { DockerBackend, type DockerBackendOptions } from './docker-backend.ts';
 import { answers, createEngine, isNotFound } from './engine.ts';
@@ -16,6 +21,7 @@ const available = await answers(docker, 2_000);
 if (!available && process.env['CI'] === 'true') throw new Error('there is no Docker here; in CI there must be');
 if (!available) process.stderr.write('the tests of the Docker backend are left out: no Docker engine answers here\n');
 
+const spoolDirectory = await mkdtemp(join(tmpdir(), 'provisioner-spool-'));
 const log = createLog({ service: 'provisioner', level: 'silent' });
 const echo = new EchoImage(docker, log);
 const caps = { memoryMb: 512, cpuShares: 1024 };
@@ -29,8 +35,11 @@ const options: DockerBackendOptions = {
   images: { nowhere: `molecule.invalid/${randomUUID().slice(0, 8)}:none` },
   localImage: (runtime, signal) => (runtime === 'echo' ? echo.ensure(signal) : Promise.resolve(undefined)),
   platform: undefined,
+  spool: await Spool.open(spoolDirectory),
+  spooledBytes: 1024 * 1024,
   log,
 };
+afterAll(() => rm(spoolDirectory, { recursive: true }));
 
 /** The files of a workspace outlive it by design (spec 3 §1.8); those of a test need not. */
 const removeWorkspaceVolume = async (workspaceId: string): Promise<void> => {
@@ -71,6 +80,13 @@ describe.runIf(available)('with an engine', () => {
         for await (const entry of tar)
           return { text: (await buffer(entry)).toString('utf8'), mode: (entry.header.mode ?? 0) & 0o777 };
         throw new Error(`${path} is not there`);
+      },
+      link: async (prefix, name, linkname) => {
+        const tar = pack();
+        tar.entry({ name: `workspace/${name}`, type: 'symlink', linkname });
+        tar.finalize();
+        const archive = tar as unknown as NodeJS.ReadableStream;
+        await docker.getContainer(`ws-${prefix}`).putArchive(archive, { path: '/' });
       },
     }));
   }
@@ -121,6 +137,50 @@ describe.runIf(available)('with an engine', () => {
       await backend.removeVolume(prefix, signal);
       await removeWorkspaceVolume(workspaceId);
     }
+  });
+
+  describe('a container whose files are copied', () => {
+    const { signal } = new AbortController();
+    const backend = new DockerBackend({ ...options, network: 'host' });
+    const workspaceId = WorkspaceId.parse(randomUUID());
+    const prefix = id12(workspaceId);
+    const container = docker.getContainer(`ws-${prefix}`);
+    beforeAll(async () => {
+      const seed = [{ path: 'config.yaml', data: Buffer.from('runtime: echo\n'), mode: 0o644 }];
+      const spec = { workspaceId, runtime: 'echo', tier: 2, env: {}, seed, files: [], resetSession: false, mount: null };
+      expect(await backend.start(spec, signal)).toMatchObject({ outcome: 'started' });
+    });
+    afterAll(async () => {
+      await backend.stop(prefix, signal);
+      await backend.removeVolume(prefix, signal);
+      await removeWorkspaceVolume(workspaceId);
+    });
+    const headerOf = async (path: string) => {
+      const archive = (await container.getArchive({ path })) as Readable;
+      const tar = extract();
+      archive.pipe(tar as unknown as NodeJS.WritableStream);
+      for await (const entry of tar)
+        return { uid: entry.header.uid, gid: entry.header.gid, mode: (entry.header.mode ?? 0) & 0o777 };
+      throw new Error(`${path} is not there`);
+    };
+
+    it('gets them as its own user would have made them', async () => {
+      const tar = pack();
+      tar.entry({ name: 'own', type: 'directory', mode: 0o775, uid: 1000, gid: 1001 });
+      tar.finalize();
+      await container.putArchive(tar as unknown as NodeJS.ReadableStream, { path: '/workspace' });
+      expect(await backend.copyIn(prefix, [fileIn('/workspace/own/a/b.txt', 'x')], signal)).toEqual({ outcome: 'copied' });
+      expect(await headerOf('/workspace/own')).toEqual({ uid: 1000, gid: 1001, mode: 0o775 });
+      expect(await headerOf('/workspace/own/a')).toEqual({ uid: 1000, gid: 1001, mode: 0o775 });
+      expect(await headerOf('/workspace/own/a/b.txt')).toEqual({ uid: 1000, gid: 1001, mode: 0o644 });
+    });
+
+    it('A2: is free while a client reads slowly what is not too large', async () => {
+      await backend.copyIn(prefix, [fileIn('/workspace/small', Buffer.alloc(options.spooledBytes))], signal);
+      const unread = await backend.copyOut(prefix, at('/workspace/small'), signal);
+      expect(await backend.isRunning(prefix, AbortSignal.timeout(10_000))).toEqual({ running: true, certain: true });
+      expect((await bytesOf(unread)).length).toBe(options.spooledBytes);
+    });
   });
 
   it('removes the network it made', async () => {

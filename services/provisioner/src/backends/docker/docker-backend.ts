@@ -5,15 +5,21 @@
  *   D2. A start that fails or is given up removes the container it made.
  *   D3. Everything the agent reads at its start, its token too, is in the volume before it starts.
  *   D4. An engine that cannot give privileges is not asked for them again: an agent with fewer is better than none.
+ *   D5. A stop ends what is copied in or out: the engine would wait for it, and who reads slowly would keep a container alive.
  */
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { id12 } from '@molecule/contracts';
 import type { Log } from '@molecule/service';
 import type Docker from 'dockerode';
+import type { Spool } from '../../spool.ts';
+import type { AgentPath } from '../agent-path.ts';
 import {
   aborted,
   type Backend,
+  type CopyInOutcome,
+  type CopyOutOutcome,
+  type FileIn,
   isPrefix,
   LABELS,
   type ListOutcome,
@@ -24,6 +30,7 @@ import {
   type WorkloadSpec,
 } from '../backend.ts';
 import { archiveOf, fileOf } from './archive.ts';
+import { getFile, putFiles } from './container-files.ts';
 import {
   AGENT_PORT,
   type ContainerSettings,
@@ -48,6 +55,10 @@ export interface DockerBackendOptions extends Omit<ContainerSettings, 'platformU
   /** Makes sure of images that are built here and pulled from nowhere; `undefined` for a runtime without one. */
   readonly localImage: (runtime: string, signal: AbortSignal) => Promise<string | undefined>;
   readonly platform: string | undefined;
+  /** Where files wait that come out faster than they are read. */
+  readonly spool: Spool;
+  /** Larger ones do not wait there: they hold their container while they are read (A2). */
+  readonly spooledBytes: number;
   readonly log: Log;
 }
 
@@ -64,6 +75,8 @@ export class DockerBackend implements Backend {
   readonly #docker: Docker;
   readonly #options: DockerBackendOptions;
   #privileges = true;
+  /** Of each container whose files are on their way: how to end that (D5). */
+  readonly #copies = new Map<string, Set<AbortController>>();
 
   constructor(options: DockerBackendOptions) {
     this.#docker = options.docker;
@@ -162,6 +175,38 @@ export class DockerBackend implements Backend {
     }
   }
 
+  async copyIn(prefix: string, files: readonly FileIn[], signal: AbortSignal): Promise<CopyInOutcome> {
+    const copy = this.#copy(prefix, signal);
+    try {
+      const container = await this.#running(prefix, copy.signal);
+      if ('outcome' in container) return container;
+      await putFiles(container, files, copy.signal);
+      return { outcome: 'copied' };
+    } catch (error) {
+      return { outcome: 'failed', cause: error };
+    } finally {
+      copy.over();
+    }
+  }
+
+  async copyOut(prefix: string, path: AgentPath, signal: AbortSignal): Promise<CopyOutOutcome> {
+    const copy = this.#copy(prefix, signal);
+    try {
+      const container = await this.#running(prefix, copy.signal);
+      if ('outcome' in container) {
+        copy.over();
+        return container;
+      }
+      const found = await this.#ahead(await getFile(container, path, copy.signal));
+      if (found.outcome === 'file') found.content.once('close', copy.over);
+      else copy.over();
+      return found;
+    } catch (error) {
+      copy.over();
+      return { outcome: 'failed', cause: error };
+    }
+  }
+
   async removeVolume(prefix: string, signal: AbortSignal): Promise<void> {
     if (!isPrefix(prefix)) return;
     await this.#removeVolume(configVolume(prefix), signal);
@@ -209,12 +254,58 @@ export class DockerBackend implements Backend {
     return { ok: true, detail: `docker ${Version}, network ${this.#options.network}` };
   }
 
+  /** A2. Reads a file to its end now, so that its container is free again, unless it is too large for that. */
+  async #ahead(found: CopyOutOutcome): Promise<CopyOutOutcome> {
+    const { spool, spooledBytes } = this.#options;
+    if (found.outcome !== 'file' || found.size > spooledBytes) return found;
+    const file = await spool.file();
+    try {
+      for await (const piece of found.content) await file.write(piece as Buffer);
+      const content = file.content();
+      content.once('close', () => void file.close());
+      return { ...found, content };
+    } catch (error) {
+      await file.close();
+      throw error;
+    } finally {
+      found.content.destroy();
+    }
+  }
+
+  /** The container of a workload that runs and is ours (B4), or why there is none. */
+  async #running(
+    prefix: string,
+    signal: AbortSignal,
+  ): Promise<Docker.Container | Extract<CopyInOutcome, { outcome: 'not-running' | 'unavailable' }>> {
+    if (!isPrefix(prefix)) return { outcome: 'not-running' };
+    const container = this.#docker.getContainer(containerName(prefix));
+    try {
+      const { Config, State } = await container.inspect({ abortSignal: signal });
+      return State.Running && this.#ours(Config.Labels) ? container : { outcome: 'not-running' };
+    } catch (error) {
+      return isNotFound(error) ? { outcome: 'not-running' } : { outcome: 'unavailable', cause: error };
+    }
+  }
+
+  /** D5. A copy that ends with `signal`, or when the workload is stopped. */
+  #copy(prefix: string, signal: AbortSignal): { readonly signal: AbortSignal; readonly over: () => void } {
+    const ending = new AbortController();
+    const copies = this.#copies.get(prefix) ?? new Set();
+    this.#copies.set(prefix, copies.add(ending));
+    const over = () => {
+      copies.delete(ending);
+      if (copies.size === 0 && this.#copies.get(prefix) === copies) this.#copies.delete(prefix);
+    };
+    return { signal: AbortSignal.any([signal, ending.signal]), over };
+  }
+
   #ours(labels: Labels): boolean {
     return labels?.[LABELS.managed] === 'true' && [null, this.#options.installation].includes(installationOf(labels));
   }
 
   /** @throws NotOurs (D1) */
   async #removeOurs(prefix: string, signal: AbortSignal): Promise<'stopped' | 'not-found'> {
+    for (const copy of this.#copies.get(prefix) ?? []) copy.abort(new Error('the workload is stopped')); // D5
     const container = this.#docker.getContainer(containerName(prefix));
     try {
       const { Config } = await container.inspect({ abortSignal: signal });

@@ -39,11 +39,11 @@ const certificates = (directory: string) => ({
 
 /** Waits for calls that cannot be told to stop themselves. */
 export async function within<Result>(call: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  signal.throwIfAborted();
   const { promise: told, reject } = Promise.withResolvers<never>();
   const giveUp = () => reject(signal.reason);
   signal.addEventListener('abort', giveUp, { once: true });
   try {
+    signal.throwIfAborted();
     return await Promise.race([call, told]);
   } finally {
     signal.removeEventListener('abort', giveUp);

@@ -12,7 +12,9 @@ import { closeSync, openSync } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { z } from 'zod';
+import type { AgentPath } from '../agent-path.ts';
 import { type ConfigFile, isPrefix } from '../backend.ts';
+import type { Place } from './agent-files.ts';
 
 export const Label = z.object({
   'molecule.platform.managed': z.literal(true),
@@ -20,6 +22,8 @@ export const Label = z.object({
   workspaceId: z.string(),
   runtime: z.string(),
   createdAt: z.string(),
+  /** The directory of the host that it works in; absent: its own. */
+  mount: z.string().optional(),
 });
 export type Label = z.infer<typeof Label>;
 
@@ -95,6 +99,19 @@ export class AgentHome {
 
   ready(): Promise<Ready | undefined> {
     return readJson(this.readyFile, Ready);
+  }
+
+  /** Where a path of the agent is here. Its home is where it works, and its plugins are part of its configuration. */
+  async place({ root, names }: AgentPath): Promise<Place> {
+    switch (root) {
+      case '/configs':
+        return { base: this.configs, names };
+      case '/plugins':
+        return { base: this.configs, names: ['plugins', ...names] };
+      case '/workspace':
+      case '/home':
+        return { base: (await this.label())?.mount ?? this.workspace, names };
+    }
   }
 
   async hasConfig(): Promise<boolean> {

@@ -1,11 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { id12, WorkspaceId } from '@molecule/contracts';
 import { createLog } from '@molecule/service';
 import { afterAll, describe, expect, it } from 'vitest';
-import { describeBackend } from '../backend.contract.ts';
+import { at, bytesOf, describeBackend, fileIn } from '../backend.contract.ts';
 import type { StartOutcome, WorkloadSpec } from '../backend.ts';
 import { AgentHome } from './agent-home.ts';
 import { ProcessBackend, type ProcessBackendOptions } from './process-backend.ts';
@@ -49,6 +51,7 @@ describeBackend('the process backend', async () => ({
     const file = join(root, prefix, 'configs', path);
     return { text: await readFile(file, 'utf8'), mode: (await stat(file)).mode & 0o777 };
   },
+  link: (prefix, name, target) => symlink(target, join(root, prefix, 'workspace', name)),
 }));
 
 const spec = (): WorkloadSpec => ({
@@ -140,6 +143,62 @@ describe('the process backend', { timeout: 30_000 }, () => {
     });
     expect(environment).not.toHaveProperty('ADMIN_TOKEN');
     expect(environment).not.toHaveProperty('DATABASE_URL');
+  });
+
+  it('has its home where it works, and its plugins with its configuration', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const prefix = id12(workload.workspaceId);
+    const files = [fileIn('/home/notes.txt', 'mine'), fileIn('/plugins/greet/plugin.yaml', 'name: greet')];
+    expect(await backend.copyIn(prefix, files, signal)).toEqual({ outcome: 'copied' });
+    expect(await readFile(join(homeOf(workload).workspace, 'notes.txt'), 'utf8')).toBe('mine');
+    expect(await readFile(join(homeOf(workload).configs, 'plugins', 'greet', 'plugin.yaml'), 'utf8')).toBe('name: greet');
+    await backend.stop(prefix);
+  });
+
+  it('works in the directory of the host that it was started with, also for a platform that was started again', async () => {
+    const hostPath = await mkdtemp(join(tmpdir(), 'provisioner-mount-'));
+    const workload = { ...spec(), mount: { hostPath, readOnly: false } };
+    started(await backend.start(workload, signal));
+    const prefix = id12(workload.workspaceId);
+    const next = await ProcessBackend.open(options);
+    expect(await next.copyIn(prefix, [fileIn('/workspace/a/b.txt', 'here')], signal)).toEqual({ outcome: 'copied' });
+    expect(await readFile(join(hostPath, 'a', 'b.txt'), 'utf8')).toBe('here');
+    expect((await bytesOf(await next.copyOut(prefix, at('/workspace/a/b.txt'), signal))).toString()).toBe('here');
+    await backend.stop(prefix);
+    await rm(hostPath, { recursive: true });
+  });
+
+  it('leaves nothing of files that could not all be written, nor of those a killed platform was writing (W2, W3)', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const prefix = id12(workload.workspaceId);
+    const directory = join(homeOf(workload).workspace, 'in');
+    await mkdir(directory);
+    const left = join(directory, `.molecule-${'0'.repeat(32)}.part`);
+    await writeFile(left, 'half');
+    await utimes(left, 0, 0);
+    const breaks = async () =>
+      Readable.from(
+        (async function* () {
+          yield Buffer.from('so far');
+          throw new Error('and no further');
+        })(),
+      );
+    const broken = { ...fileIn('/workspace/in/two', 'so far, and on'), open: breaks };
+    const outcome = await backend.copyIn(prefix, [fileIn('/workspace/in/one', '1'), broken], signal);
+    expect(outcome).toMatchObject({ outcome: 'failed', cause: { message: 'and no further' } });
+    expect(await readdir(directory)).toEqual([]);
+    await backend.stop(prefix);
+  });
+
+  it('reads no pipe, which nobody might ever write to', async () => {
+    const workload = spec();
+    started(await backend.start(workload, signal));
+    const prefix = id12(workload.workspaceId);
+    execFileSync('mkfifo', [join(homeOf(workload).workspace, 'pipe')]);
+    expect(await backend.copyOut(prefix, at('/workspace/pipe'), signal)).toEqual({ outcome: 'not-a-file' });
+    await backend.stop(prefix);
   });
 
   it('stops all agents when the platform ends in order', async () => {

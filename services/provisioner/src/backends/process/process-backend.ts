@@ -13,9 +13,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { id12 } from '@molecule/contracts';
 import type { Log } from '@molecule/service';
+import type { AgentPath } from '../agent-path.ts';
 import {
   aborted,
   type Backend,
+  type CopyInOutcome,
+  type CopyOutOutcome,
+  type FileIn,
   isPrefix,
   type ListOutcome,
   MAX_READ_BYTES,
@@ -23,6 +27,7 @@ import {
   type StopOutcome,
   type WorkloadSpec,
 } from '../backend.ts';
+import { readFile, writeFiles } from './agent-files.ts';
 import { AgentHome } from './agent-home.ts';
 import { findByArgument, groupIsStillTheirs, startTimeOf } from './process-table.ts';
 
@@ -115,6 +120,7 @@ export class ProcessBackend implements Backend {
         'molecule.platform.installation': this.#options.installation,
         workspaceId: spec.workspaceId,
         runtime: spec.runtime,
+        ...(spec.mount && { mount: spec.mount.hostPath }),
       },
       new Date(),
     );
@@ -178,9 +184,28 @@ export class ProcessBackend implements Backend {
   }
 
   async readConfig(prefix: string, path: string): Promise<Buffer | undefined> {
-    if (!isPrefix(prefix)) return undefined;
-    const home = this.#home(prefix);
-    return (await this.#running(home)) === undefined ? undefined : await home.read(path, MAX_READ_BYTES);
+    return await (await this.#homeOfRunning(prefix))?.read(path, MAX_READ_BYTES);
+  }
+
+  async copyIn(prefix: string, files: readonly FileIn[], signal: AbortSignal): Promise<CopyInOutcome> {
+    const home = await this.#homeOfRunning(prefix);
+    if (home === undefined) return { outcome: 'not-running' };
+    try {
+      await writeFiles(await Promise.all(files.map(async (file) => ({ file, place: await home.place(file.path) }))), signal);
+      return { outcome: 'copied' };
+    } catch (error) {
+      return { outcome: 'failed', cause: error };
+    }
+  }
+
+  async copyOut(prefix: string, path: AgentPath, signal: AbortSignal): Promise<CopyOutOutcome> {
+    const home = await this.#homeOfRunning(prefix);
+    if (home === undefined) return { outcome: 'not-running' };
+    try {
+      return await readFile(await home.place(path), signal);
+    } catch (error) {
+      return { outcome: 'failed', cause: error };
+    }
   }
 
   async removeVolume(prefix: string): Promise<void> {
@@ -224,6 +249,12 @@ export class ProcessBackend implements Backend {
 
   #home(prefix: string): AgentHome {
     return new AgentHome(this.#options.root, prefix);
+  }
+
+  async #homeOfRunning(prefix: string): Promise<AgentHome | undefined> {
+    if (!isPrefix(prefix)) return undefined;
+    const home = this.#home(prefix);
+    return (await this.#running(home)) === undefined ? undefined : home;
   }
 
   /** P2. An agent of workspace `prefix`; with `''`, what all of this installation begin with. */
