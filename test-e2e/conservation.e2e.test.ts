@@ -4,16 +4,15 @@
  * With the seed that a failure prints in `CONSERVATION_SEED` the same messages meet the same moods and faults again.
  */
 import type { ServiceName } from '@molecule/contracts';
-import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Chance } from './harness/chance.ts';
-import { judge, type Recorded } from './harness/checker.ts';
+import { CLEAN, judge } from './harness/checker.ts';
 import { Client } from './harness/client.ts';
 import { Cluster } from './harness/cluster.ts';
 import { differences } from './harness/differences.ts';
 import { Fleet } from './harness/fleet.ts';
 import { History } from './harness/history.ts';
-import { readMessages } from './harness/ledger.ts';
+import { everybodyAnswers, everythingEnded, lookAtAgents } from './harness/tail.ts';
 import { type Member, Team } from './harness/team.ts';
 import { Traffic } from './harness/traffic.ts';
 
@@ -32,8 +31,6 @@ const KILLS: Readonly<Record<ServiceName, number>> = {
   provisioner: 2,
   sweeper: 2,
 };
-/** After the last fault every route works and every backlog is gone within this time, on however busy a machine. */
-const TAIL_MS = 120_000;
 
 const chance = Chance.fromEnv('CONSERVATION_SEED');
 let cluster: Cluster;
@@ -86,14 +83,10 @@ it(`no message is lost or doubled, whatever dies (CONSERVATION_SEED=${chance.see
   await traffic.over();
 
   await fleet.calm();
-  await everybodyAnswers(fleet.members);
-  const recorded = await everythingEnded();
-  for (const { id, agent } of fleet.members)
-    for (const { text } of agent.received) if (/^m\d+$/.test(text)) history.see(text, id);
-  expect(judge(history, recorded)).toEqual({ lost: [], duplicated: [], unexpected: [], reordered: [], unbalanced: [] });
-  const { accepted, completed, failed, dropped, ...audit } = (await client.get('/admin/audit')).body;
-  expect(audit).toMatchObject({ open: 0, balanced: true, unbalanced: [] });
-  expect(accepted).toBe(completed + failed + dropped);
+  await everybodyAnswers(cluster, fleet.members);
+  const recorded = await everythingEnded(cluster);
+  lookAtAgents(history, fleet.members);
+  expect(judge(history, recorded)).toEqual(CLEAN);
 
   // It was a fire: a good part had to wait, and some of it was tried again.
   const queued = history.sent.filter(({ outcome }) => outcome === 'queued');
@@ -119,42 +112,4 @@ async function joinAll(): Promise<Member[]> {
 async function killAndRestart(name: string): Promise<void> {
   await cluster.kill(name);
   await cluster.restart(name);
-}
-
-/** Each agent through each gateway, each beat heard, and all green. */
-async function everybodyAnswers(members: readonly Member[]): Promise<void> {
-  await cluster.allReady();
-  for (const url of cluster.urls()) {
-    const here = new Client(url);
-    const canvas = await here.socket();
-    await Promise.all(
-      members.map(async ({ id }) => {
-        await waitFor(async () => (await here.send(id, 'still there?')).status === 200, {
-          timeoutMs: TAIL_MS,
-          what: `${id} to answer again through ${url}`,
-        });
-        await canvas.hears(id, 'WORKSPACE_HEARTBEAT', TAIL_MS);
-      }),
-    );
-    canvas.close();
-    await waitFor(async () => (await here.get('/admin/health')).body.every(({ ready }: { ready: boolean }) => ready), {
-      timeoutMs: TAIL_MS,
-      what: 'every service to be healthy',
-    });
-  }
-}
-
-/** What the log says of every message, once each has ended. */
-async function everythingEnded(): Promise<Recorded[]> {
-  let last: unknown;
-  await waitFor(
-    async () => {
-      last = (await client.get('/admin/audit')).body;
-      return (last as { open: number }).open === 0;
-    },
-    { timeoutMs: TAIL_MS, what: 'every message to end' },
-  ).catch((error: Error) => {
-    throw new Error(`${error.message}; the audit says ${JSON.stringify(last)}`);
-  });
-  return readMessages(cluster.postgres.url);
 }

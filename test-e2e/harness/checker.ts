@@ -27,6 +27,9 @@ export interface Verdict {
   readonly unbalanced: string[];
 }
 
+/** What is said of a history in which nothing is wrong. */
+export const CLEAN: Verdict = { lost: [], duplicated: [], unexpected: [], reordered: [], unbalanced: [] };
+
 const TERMINAL = new Set(['a2a.answered', 'a2a.unreached', 'a2a.completed', 'a2a.failed', 'a2a.dropped']);
 const GIVEN_UP = new Set(['a2a.failed', 'a2a.dropped']);
 

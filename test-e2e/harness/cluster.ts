@@ -153,15 +153,22 @@ export class Cluster {
   }
 
   /** Ends the broker or the database at once; it comes back by itself, and this resolves when everybody can work again. */
-  async crash(what: 'postgres' | 'nats'): Promise<void> {
-    const pid = this[what].pid;
-    if (pid === undefined) throw new Error(`${what} does not run`);
-    process.kill(pid, 'SIGKILL');
-    await waitFor(() => this[what].pid !== undefined && this[what].pid !== pid, {
-      timeoutMs: READY_LIMIT_MS,
-      what: `${what} to be started again`,
-    });
+  async crash(what: 'postgres' | 'nats', signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    await this.#end(what, signal);
     await this.allReady();
+  }
+
+  /** Ends everything at once. The servers come back by themselves; `restartAll` starts the rest. */
+  async killAll(): Promise<void> {
+    await Promise.all([
+      this.#end('postgres', 'SIGKILL'),
+      this.#end('nats', 'SIGKILL'),
+      ...this.names().map((name) => this.kill(name)),
+    ]);
+  }
+
+  async restartAll(): Promise<void> {
+    await Promise.all(this.names().map((name) => this.restart(name)));
   }
 
   /**
@@ -204,6 +211,17 @@ export class Cluster {
     await Promise.all(this.#replicas.map(({ name }) => this.kill(name, 'SIGTERM')));
     await Promise.all([this.postgres.stop(), this.nats.stop()]);
     if (!keep) await rm(this.home, { recursive: true, force: true });
+  }
+
+  /** Ends a server; resolves when there is another in its place. */
+  async #end(what: 'postgres' | 'nats', signal: NodeJS.Signals): Promise<void> {
+    const pid = this[what].pid;
+    if (pid === undefined) throw new Error(`${what} does not run`);
+    process.kill(pid, signal);
+    await waitFor(() => this[what].pid !== undefined && this[what].pid !== pid, {
+      timeoutMs: READY_LIMIT_MS,
+      what: `${what} to be started again`,
+    });
   }
 
   async #launch(replica: Replica): Promise<void> {

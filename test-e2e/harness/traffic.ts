@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '@molecule/testkit/outside';
 import type { Chance } from './chance.ts';
-import { Client } from './client.ts';
+import { type Answer, Client } from './client.ts';
 import type { History, Sent } from './history.ts';
 import type { Member } from './team.ts';
 
@@ -23,6 +23,8 @@ export interface TrafficOptions {
   readonly thinkMs: number;
   /** A message is about to be sent to them. */
   readonly onSend?: (to: Member) => void;
+  /** This is what the sender was told. */
+  readonly onAnswer?: (sent: Sent, answer: Answer) => void;
 }
 
 /** Longer than any agent, lease, or restart takes. */
@@ -86,7 +88,7 @@ export class Traffic {
 
   /** Whether it was acknowledged. */
   async #send(): Promise<boolean> {
-    const { history, chance, members, onSend } = this.#options;
+    const { history, chance, members, onSend, onAnswer } = this.#options;
     const [to, from] = [chance.pick(members), chance.pick(members)];
     const client = chance.pick(this.#clients);
     const isCanvas = from === to || chance.share() < 0.5;
@@ -95,6 +97,7 @@ export class Traffic {
     const late = AbortSignal.timeout(PATIENCE_MS);
     try {
       const answer = await client.send(to.id, sent.value, isCanvas ? {} : credentialsOf(from), late);
+      onAnswer?.(sent, answer);
       return told(history, sent, answer);
     } catch (error) {
       if (late.aborted) throw new Error(`${sent.value} was not answered within ${PATIENCE_MS} ms`, { cause: error });
