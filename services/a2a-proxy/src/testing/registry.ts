@@ -31,6 +31,7 @@ export class StandInWaker {
 export class StandInProvisioner {
   /** What the backend says of containers; absent: it cannot say. */
   readonly containers = new Map<string, 'running' | 'stopped'>();
+  backend: 'docker' | 'process' = 'process';
   readonly #requests: RequestServer;
 
   constructor(bus: Bus, log: Log) {
@@ -39,7 +40,7 @@ export class StandInProvisioner {
       const state = this.containers.get(workspaceId);
       return { running: state === 'running', certain: state !== undefined };
     });
-    this.#requests.serve(ask.provisioner.backend, () => ({ backend: 'process' as const, installation: 'test' }));
+    this.#requests.serve(ask.provisioner.backend, () => ({ backend: this.backend, installation: 'test' }));
   }
 
   async stop(): Promise<void> {
