@@ -5,6 +5,7 @@ export { type Basics, type BasicsOptions, createBasics } from './basics.ts';
 export { ConfigError, configPieces, LOG_LEVELS, type LogLevel, type Mode, modeOf, readConfig } from './config.ts';
 export { EXPOSITION_TYPE, exposition } from './exposition.ts';
 export { exposeCounter, exposeCounters, exposeGauge, type Figure } from './figures.ts';
+export { type Admission, FixedWindows } from './fixed-windows.ts';
 export { Gate } from './gate.ts';
 export { evaluateHealth, type HealthCheck, type HealthResult, type OpsServerOptions, startOpsServer } from './health.ts';
 export { bind, CannotListen } from './listening.ts';

@@ -6,7 +6,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import { sendJson } from '@molecule/http';
-import { type Admission, FixedWindows } from './fixed-windows.ts';
+import { type Admission, FixedWindows } from '@molecule/service';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
