@@ -1,5 +1,5 @@
 /** The documents of `docs/reference` say what the six services answer, no more and no less. */
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ownersOf } from '@molecule/gateway';
@@ -7,7 +7,7 @@ import { gapsOf } from '@molecule/reference';
 import { describe, expect } from 'vitest';
 import { REFERENCE_DIR, referenceFiles } from './reference.ts';
 import { Checked } from './testing/checked.ts';
-import { ADMIN_TOKEN, it } from './testing/services.ts';
+import { ADMIN_TOKEN, it, WEBHOOK_SECRET } from './testing/services.ts';
 
 describe('the reference', () => {
   it('has an owner and a description for every route', ({ together: { documented } }) => {
@@ -139,6 +139,24 @@ describe('the reference', () => {
     await checked.ask(`POST /workspaces/${unknown}/a2a`, { body: call });
     await checked.ask(`POST /workspaces/${id}/a2a`, { body: call, headers: { 'X-Workspace-ID': other } });
     await checked.ask(`POST /workspaces/${id}/a2a`, { body: call, headers: { 'X-Workspace-ID': 'system:x' } });
+    const mcp = (body: unknown, headers = {}) => checked.ask(`POST /workspaces/${id}/mcp`, { ...own, body, headers });
+    for (const body of ['', { method: 'fly' }, { id: 1, method: 'tools/list' }]) await mcp(body);
+    await mcp({ id: 1, method: 'tools/call', params: { name: 'get_workspace_info' } });
+    await mcp({ method: 'notifications/initialized' }, { 'MCP-Protocol-Version': '2025-06-18' });
+    for (const route of ['POST', 'GET', 'DELETE']) await checked.ask(`${route} /workspaces/${id}/mcp`, { as: otherToken });
+    for (const route of ['GET', 'DELETE']) await checked.ask(`${route} /workspaces/${id}/mcp`, own);
+    await checked.ask(`GET /workspaces/${id}/mcp/stream`);
+    const hook = (path: string, event: string, payload: object, secret = WEBHOOK_SECRET) => {
+      const body = JSON.stringify(payload);
+      const signature = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+      const headers = { 'X-GitHub-Event': event, 'X-Hub-Signature-256': signature };
+      return checked.ask(`POST /webhooks/github${path}`, { body, headers });
+    };
+    await hook('', 'issues', { action: 'opened' });
+    for (const path of ['', `/${id}`, `/${unknown}`]) await hook(path, 'issue_comment', { action: 'created' });
+    for (const path of ['', `/${id}`]) await hook(path, 'push', {});
+    await hook('', 'issues', [], 'a guess');
+    await hook('', 'issues', []);
     for (const query of ['', '?state=dropped', '?state=gone']) await checked.ask(`GET /workspaces/${id}/a2a/queue${query}`, own);
     await checked.ask(`GET /workspaces/no-id/a2a/queue`, asAdmin);
     for (const request of ['GET', 'DELETE']) {

@@ -36,6 +36,10 @@ export const Config = z.object({
   EXTERNAL_PLATFORM_URL: z.string().optional(),
   /** How long calls in flight may take when the service stops, in seconds. */
   A2A_DRAIN_SECONDS: configPieces.seconds(4),
+  /** Exactly `true` lets agents speak to their user by way of MCP (spec 2 §7.11). */
+  MOLECULE_MCP_ALLOW_SEND_MESSAGE: z.string().default(''),
+  /** What GitHub signs its webhooks with; without it there are none (spec 2 §7.14). */
+  GITHUB_WEBHOOK_SECRET: z.string().trim().default(''),
 });
 export type Config = z.infer<typeof Config>;
 

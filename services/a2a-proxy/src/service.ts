@@ -38,6 +38,7 @@ import { Followers } from './mailbox/follow.ts';
 import { queueRoutes } from './mailbox/routes.ts';
 import { followEnds, followReasonsToDrain, seedWaiting } from './mailbox/triggers.ts';
 import { Waiting } from './mailbox/waiting.ts';
+import { openMcp } from './mcp/mcp.ts';
 import { messages } from './message/message.ts';
 import { exposeMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
@@ -45,6 +46,7 @@ import { Recorder } from './record/recorder.ts';
 import { traceRoutes } from './trace/routes.ts';
 import { trafficOf } from './traffic/traffic.ts';
 import { usageRoutes } from './usage/routes.ts';
+import { githubRoutes } from './webhook/routes.ts';
 import { Workers } from './workers.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/a2a-proxy', import.meta.url));
@@ -234,7 +236,8 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   let stopping = false;
   const app = serviceApp(log);
   activityRoutes(app, parts);
-  saidRoutes(app, { ...parts, keeper: new Keeper({ ...parts, isUnavailable }) });
+  const keeper = new Keeper({ ...parts, isUnavailable });
+  saidRoutes(app, { ...parts, keeper });
   searchRoutes(app, { ...parts, bus });
   cardRoutes(app, { ...parts, bus, admissions, externalUrl: config.EXTERNAL_PLATFORM_URL });
   usageRoutes(app, parts);
@@ -242,7 +245,11 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   auditRoutes(app, parts);
   const liveTokens = (workspaceId: string) => directory.liveTokens(workspaceId);
   queueRoutes(app, { ...parts, drops, followers, liveTokens });
-  const raw = [a2aRoute({ calls, streams, liveTokens, mode: parts.mode, log, isStopping: () => stopping })];
+  const isStopping = () => stopping;
+  const toUser = config.MOLECULE_MCP_ALLOW_SEND_MESSAGE === 'true';
+  const mcp = await openMcp(app, { ...parts, bus, calls, keeper, toUser, isStopping, loops, metrics, scope });
+  githubRoutes(app, { bus, ledger, calls, secret: config.GITHUB_WEBHOOK_SECRET, newId, log, isStopping });
+  const raw = [a2aRoute({ calls, streams, liveTokens, mode: parts.mode, log, isStopping }), ...mcp];
   const running = await chassis.serve(httpService(app, raw), { beats });
 
   // Closed first: nothing new is taken on, what is in flight gets its time, and what is left is told that it is over.

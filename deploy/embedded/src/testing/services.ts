@@ -7,6 +7,7 @@ import { openServices } from '../services.ts';
 import { forServices } from '../settings.ts';
 
 export const ADMIN_TOKEN = 'a token of the operator';
+export const WEBHOOK_SECRET = 'what GitHub signs with';
 
 export interface Together {
   /** Where the gateway listens. */
@@ -21,7 +22,7 @@ export const it = base.extend('together', async ({ postgresUrl, natsUrl, log }, 
     await scope.close();
     remove();
   });
-  const env = { PORT: '0', PROVISIONER_BACKEND: 'none', ADMIN_TOKEN };
+  const env = { PORT: '0', PROVISIONER_BACKEND: 'none', ADMIN_TOKEN, GITHUB_WEBHOOK_SECRET: WEBHOOK_SECRET };
   const internalKey = 'a key that only tests use, long enough';
   const configs = forServices({ env, home: dir }, { databaseUrl: postgresUrl, natsUrl, internalKey });
   const services = await openServices(configs, { log, level: 'silent' }, scope);

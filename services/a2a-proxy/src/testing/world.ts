@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { BeatPublisher, type Bus, followLive } from '@molecule/bus';
-import { HeartbeatBody, type Identity, type LiveEvent, type RequestContext, subjects } from '@molecule/contracts';
+import { HeartbeatBody, type Identity, type LiveEvent, principalOf, type RequestContext, subjects } from '@molecule/contracts';
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
 import { type Basics, createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
 import {
@@ -186,6 +186,11 @@ export class World {
   ): Promise<SignedAnswer> {
     const url = `${proxy.url}${path}`;
     return signedRequest({ url, method, as: identity, sign, beats: this.#beats.mark(), ...call });
+  }
+
+  /** What a gateway adds to the request of somebody, for clients of their own. */
+  signed(identity: Identity): Readonly<Record<string, string>> {
+    return sign({ principal: principalOf(identity), peer: '127.0.0.1', requestId: randomUUID(), beats: this.#beats.mark() });
   }
 
   call(proxy: { url: string } | string, workspaceId: string, call: Call = {}): Promise<SignedAnswer> {
