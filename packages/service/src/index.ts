@@ -16,3 +16,4 @@ export { runService } from './run-service.ts';
 export { Scope } from './scope.ts';
 export { TenantSource, withTenantSettings } from './tenant-settings.ts';
 export { backoff, type Clock, newId, sleep, systemClock } from './time.ts';
+export { type PastSpan, readTraceparent, recordSpan } from './tracing.ts';

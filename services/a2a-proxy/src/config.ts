@@ -28,6 +28,8 @@ export const Config = z.object({
   A2A_REPLY_MEMORY_MIB: configPieces.count(256),
   /** How many messages may wait for one workspace. */
   A2A_MAILBOX_LIMIT: configPieces.count(1_000),
+  /** How long a message may wait before it is dropped, in seconds; absent, for ever. */
+  A2A_MAILBOX_TTL_SECONDS: configPieces.seconds(1).removeDefault().optional(),
   /** A process that has not said for this long that it lives is taken over from, in seconds. */
   A2A_WORKER_LEASE_SECONDS: configPieces.seconds(9),
   /** A client that takes nothing of its stream for this long loses it, in seconds. */

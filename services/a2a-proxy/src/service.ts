@@ -38,6 +38,7 @@ import { Followers } from './mailbox/follow.ts';
 import { queueRoutes } from './mailbox/routes.ts';
 import { followEnds, followReasonsToDrain, seedWaiting } from './mailbox/triggers.ts';
 import { Waiting } from './mailbox/waiting.ts';
+import { observeWaits } from './mailbox/waits.ts';
 import { openMcp } from './mcp/mcp.ts';
 import { messages } from './message/message.ts';
 import { exposeMetrics } from './metrics.ts';
@@ -170,6 +171,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   const mailbox = new Mailbox({
     ...parts,
     maxDepth: config.A2A_MAILBOX_LIMIT,
+    ttlMs: config.A2A_MAILBOX_TTL_SECONDS === undefined ? null : config.A2A_MAILBOX_TTL_SECONDS * 1_000,
     onWaiting: (id) => waiting.add(id),
     onGone: (id) => waiting.remove(id),
   });
@@ -182,6 +184,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     lease: () => workers.lease,
     dropAll: (id) => mailbox.dropAll(id),
     reportDead,
+    onTried: observeWaits(metrics),
   });
   const calls = new DirectCalls({
     ...parts,

@@ -26,6 +26,8 @@ export const answers = {
   unreadable: refusal(400, 'failed to read request body'),
   /** Our addition: a service of ours gave a message id that is none. */
   invalidMessageId: refusal(400, 'invalid message ID'),
+  /** Likewise of a priority. */
+  invalidPriority: refusal(400, 'invalid priority'),
   invalidCaller: refusal(403, 'invalid caller ID'),
   missingCallerToken: refusal(401, 'missing caller auth token'),
   invalidCallerToken: refusal(401, 'invalid caller auth token'),

@@ -6,7 +6,7 @@
  */
 import type { WorkspaceId } from '@molecule/contracts';
 import { type ActivityRow, answeredRow, failedRow, storable, type Written } from '../activity/row.ts';
-import type { Mailbox } from '../mailbox/enqueue.ts';
+import type { Mailbox, Wish } from '../mailbox/enqueue.ts';
 import type { Envelope } from '../message/decisions.ts';
 import type { Parts } from '../parts.ts';
 import type { Recording } from '../record/recorder.ts';
@@ -18,7 +18,6 @@ import { errorOf, type Reply, readReply, toolTraceOf } from './classify.ts';
 import type { EventSink } from './dispatch.ts';
 import { type Normalised, normalise } from './normalise.ts';
 import type { Once } from './once.ts';
-import type { PassedHeaders } from './passed-headers.ts';
 import { type Sent, send } from './sender.ts';
 import { a2aResponse } from './told.ts';
 
@@ -30,12 +29,10 @@ const MAX_METHOD = 256;
 /** What is left of a reply that broke off. */
 const UNREAD: Reply = { text: '', json: undefined, isJson: false };
 
-export interface DirectCall {
+export interface DirectCall extends Wish {
   readonly caller: Caller;
   readonly target: string;
   readonly body: Buffer;
-  /** What the caller says to the agent in headers. */
-  readonly headers?: PassedHeaders;
   /** Where the events go that the caller asks for with this method, if it does. */
   readonly eventsTo?: (method: string) => EventSink | undefined;
   readonly limitMs: number;
@@ -199,7 +196,7 @@ export class DirectCalls {
       respond(answers.busy);
       return this.#unreached(exchange, 503, sent.detail, row);
     }
-    const queued = await mailbox.enqueue(envelope, request, call.headers);
+    const queued = await mailbox.enqueue(envelope, request, call);
     if (queued === null || 'limit' in queued) {
       const answer = queued === null ? answers.busy : answers.mailboxFull(queued.depth, queued.limit);
       respond(answer);

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isWorkspaceId, type RequestContext } from '@molecule/contracts';
 import type { RawRoute } from '@molecule/http';
-import type { Log, Mode } from '@molecule/service';
+import { type Log, type Mode, readTraceparent } from '@molecule/service';
+import { PRIORITIES, type Priority } from '../message/decisions.ts';
 import { type Answer, answers } from './answer.ts';
 import { canonical, identifyCaller, limitOf } from './caller.ts';
 import type { DirectCalls } from './direct.ts';
@@ -49,11 +50,15 @@ export function a2aRoute({ calls, streams, liveTokens, mode, log, isStopping }: 
     if ('answer' in asked) return write(res, asked.answer);
     const messageId = principal.identity.kind === 'service' ? header(req, 'x-molecule-message-id').toLowerCase() : '';
     if (messageId !== '' && !isWorkspaceId(messageId)) return write(res, answers.invalidMessageId);
+    const priority = principal.identity.kind === 'service' ? priorityOf(header(req, 'x-molecule-priority')) : undefined;
+    if (priority === null) return write(res, answers.invalidPriority);
     const { caller } = asked;
     const headers = passedHeaders(req.headers);
     const limitMs = limitOf(caller, header(req, 'x-timeout'));
     const eventsTo = streams.to(res, header(req, 'accept'));
-    const call = { caller, target, body, headers, eventsTo, limitMs, messageId: messageId || null };
+    const traceparent = readTraceparent(header(req, 'traceparent'));
+    const wish = { headers, traceparent, priority };
+    const call = { caller, target, body, ...wish, eventsTo, limitMs, messageId: messageId || null };
     try {
       await calls.handle(call, (given) => write(res, given));
     } catch (error) {
@@ -63,6 +68,10 @@ export function a2aRoute({ calls, streams, liveTokens, mode, log, isStopping }: 
     }
   }
 }
+
+/** `undefined`: it asks for none; `null`: there is no such priority. */
+const priorityOf = (text: string): Priority | null | undefined =>
+  text === '' ? undefined : (Object.values(PRIORITIES).find((priority) => String(priority) === text) ?? null);
 
 const header = (req: IncomingMessage, name: string): string => {
   const value = req.headers[name];

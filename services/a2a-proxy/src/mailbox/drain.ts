@@ -9,6 +9,7 @@
  *   D5. An attempt ends in the log before the next one begins; while the database is away it is said again and again.
  *   D6. Who takes a message out holds a lease, from before the claim until the agent has answered; when it ends, the call is cut
  *       off and its end left to whoever takes over. Else two replicas could have the same message at the agent at once.
+ *   D7. Mailboxes are looked into in turn: one that has something new to deliver goes to the end of those that wait for their turn.
  */
 import { isUnavailable } from '@molecule/event-store';
 import { backoff, sleep } from '@molecule/service';
@@ -26,11 +27,12 @@ import { messages } from '../message/message.ts';
 import { nextWaiting, type WaitingMessage } from '../message/projections/mailbox.ts';
 import type { Parts } from '../parts.ts';
 import { usageOf } from '../usage/usage.ts';
-import { release } from './enqueue.ts';
+import { release, tracedBy } from './enqueue.ts';
 import type { KeptReply } from './items.ts';
 import { keptReply } from './kept.ts';
 import { hasRoom, isReachable } from './room.ts';
 import type { Box, Prompt, Waiting } from './waiting.ts';
+import type { Tried } from './waits.ts';
 
 export interface DrainParts extends Parts {
   readonly admissions: Admissions;
@@ -41,7 +43,14 @@ export interface DrainParts extends Parts {
   readonly reportDead: (workspaceId: WaitingMessage['workspaceId'], detail: string) => void;
   /** Drops what waits for a removed workspace. */
   readonly dropAll: (workspaceId: string) => Promise<unknown>;
-  readonly onDelivered?: (result: Attempt['outcome']) => void;
+  /** An attempt has ended, in the log too. */
+  readonly onTried?: (tried: Tried) => void;
+}
+
+interface Claimed {
+  readonly attempt: number;
+  readonly dispatchedAt: Date;
+  readonly lease: Lease;
 }
 
 /** How an attempt went, and what the agent said if it took the message. */
@@ -127,15 +136,11 @@ export class Drains {
 
   /** Takes out as many as there is room for. Never rejects. */
   async #look(box: Box, prompt: Prompt): Promise<void> {
-    let current: Prompt | null = prompt;
     try {
-      while (current !== null && !this.#stopping.signal.aborted) {
-        box.again = null;
-        box.held = false;
-        let go = true;
-        while (go && !box.held && !this.#stopping.signal.aborted) go = await this.#takeOne(box, current);
-        current = box.again;
-      }
+      box.again = null;
+      box.held = false;
+      let go = true;
+      while (go && !box.held && !this.#stopping.signal.aborted) go = await this.#takeOne(box, prompt);
     } catch (error) {
       const level = isUnavailable(error) ? 'warn' : 'error';
       this.#parts.log[level]({ err: error, workspaceId: box.workspaceId }, 'a mailbox could not be looked into');
@@ -143,7 +148,7 @@ export class Drains {
     } finally {
       box.draining = false;
       this.#looking--;
-      const missed = box.again;
+      const missed = box.again; // D7
       if (missed !== null && this.#parts.waiting.get(box.workspaceId) === box) this.nudge(box.workspaceId, missed);
       this.#takeTurns();
     }
@@ -180,7 +185,7 @@ export class Drains {
     };
     const { facts } = await ledger.transact(
       messages,
-      { id: next.messageId, commandId: `claim-${newId()}` },
+      { id: next.messageId, commandId: `claim-${newId()}`, ...tracedBy(next) },
       claim(envelope, worker),
     );
     const [fact] = facts;
@@ -188,8 +193,8 @@ export class Drains {
     if (fact?.type !== 'a2a.dispatched') return true;
     clearTimeout(box.timer);
     box.beaten = false;
-    const run = this.#deliver(box, next, { attempt: fact.data.attempt, lease }).finally(() =>
-      this.#running.delete(next.messageId),
+    const run = this.#deliver(box, next, { attempt: fact.data.attempt, dispatchedAt: new Date(fact.recordedAt), lease }).finally(
+      () => this.#running.delete(next.messageId),
     );
     this.#running.set(next.messageId, run);
     return true;
@@ -210,7 +215,7 @@ export class Drains {
   }
 
   /** One attempt, from the claim to its end in the log. Never rejects. */
-  async #deliver(box: Box, message: WaitingMessage, { attempt, lease }: { attempt: number; lease: Lease }): Promise<void> {
+  async #deliver(box: Box, message: WaitingMessage, { attempt, dispatchedAt, lease }: Claimed): Promise<void> {
     const { log } = this.#parts;
     let result: Attempt;
     let reached = false;
@@ -227,7 +232,7 @@ export class Drains {
       return; // D6
     }
     if (!(await this.#settle(message, attempt, { result, reply }))) return;
-    this.#parts.onDelivered?.(result.outcome);
+    this.#parts.onTried?.({ message, dispatchedAt, attempt, outcome: result.outcome });
     if (result.outcome === 'delivered' || result.outcome === 'removed') {
       box.setbacks = 0;
       this.nudge(box.workspaceId, 'answered'); // a slot is free
@@ -257,7 +262,7 @@ export class Drains {
       try {
         const { facts } = await ledger.transact(
           messages,
-          { id: message.messageId, commandId },
+          { id: message.messageId, commandId, ...tracedBy(message) },
           decision,
           async (tx, { facts: stored }) => {
             if (ends && stored.every(({ type }) => type !== 'a2a.requeued')) await release(tx, message.messageId, reply);

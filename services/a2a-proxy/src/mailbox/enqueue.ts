@@ -12,7 +12,7 @@ import { storable } from '../activity/row.ts';
 import type { Normalised } from '../call/normalise.ts';
 import type { PassedHeaders } from '../call/passed-headers.ts';
 import type { Tables } from '../database.ts';
-import { drop, type Envelope, enqueue } from '../message/decisions.ts';
+import { drop, type Envelope, enqueue, type Priority } from '../message/decisions.ts';
 import { messages } from '../message/message.ts';
 import { depthOf, waitingFor } from '../message/projections/mailbox.ts';
 import type { Parts } from '../parts.ts';
@@ -20,6 +20,16 @@ import type { KeptReply } from './items.ts';
 
 const MAX_KEY = 200;
 const DROP_PAGE = 500;
+
+/** How somebody wants a message to wait, and to be sent. */
+export interface Wish {
+  /** What the caller says to the agent in headers. */
+  readonly headers?: PassedHeaders | undefined;
+  /** The trace that the request is part of. */
+  readonly traceparent?: string | null | undefined;
+  /** Of a service of ours; others send tasks. */
+  readonly priority?: Priority | undefined;
+}
 
 export interface Queued {
   readonly queueId: string;
@@ -33,8 +43,10 @@ export interface Full {
   readonly limit: number;
 }
 
-export interface MailboxParts extends Pick<Parts, 'ledger' | 'directory' | 'log' | 'worker' | 'newId'> {
+export interface MailboxParts extends Pick<Parts, 'ledger' | 'directory' | 'log' | 'worker' | 'newId' | 'clock'> {
   readonly maxDepth: number;
+  /** How long a message waits at most; `null`: for ever. */
+  readonly ttlMs: number | null;
   /** Something waits for the workspace now. */
   readonly onWaiting: (workspaceId: string) => void;
   /** Nothing waits for the workspace any more, nor will. */
@@ -54,13 +66,13 @@ export class Mailbox {
   async enqueue(
     envelope: Envelope,
     { text, messageId }: Pick<Normalised, 'text' | 'messageId'>,
-    headers: PassedHeaders = [],
+    { headers = [], traceparent = null, priority }: Wish = {},
   ): Promise<Queued | Full | null> {
     const { log, onWaiting } = this.#parts;
     const key = messageId === null ? null : storableKey(messageId);
     try {
       if (this.#isRemoved(envelope.workspaceId)) return null; // Q3
-      const queued = await this.#store(envelope, { body: text, headers }, key);
+      const queued = await this.#store(envelope, { body: text, headers, traceparent }, { key, priority });
       if (queued === null || 'limit' in queued) return queued;
       onWaiting(envelope.workspaceId);
       // Q3: removed in between; whoever heard of that first may have looked before this was there.
@@ -74,8 +86,8 @@ export class Mailbox {
 
   async #store(
     envelope: Envelope,
-    payload: Pick<Insertable<Tables['messages']>, 'body' | 'headers'>,
-    key: string | null,
+    payload: Pick<Insertable<Tables['messages']>, 'body' | 'headers' | 'traceparent'>,
+    { key, priority }: { readonly key: string | null; readonly priority: Priority | undefined },
   ): Promise<Queued | Full | null> {
     const { ledger, worker, log, maxDepth } = this.#parts;
     const { messageId, workspaceId } = envelope;
@@ -89,11 +101,13 @@ export class Mailbox {
       }
       let depthAfter = depth + 1;
       try {
-        const decision = enqueue(envelope, { idempotencyKey: key, sequence: BigInt(sequence), worker });
-        const { facts } = await ledger.transact(messages, { id: messageId, commandId: 'enqueue' }, decision, async (tx) => {
+        const place = { idempotencyKey: key, sequence: BigInt(sequence), worker, expiresAt: this.#expiresAt() };
+        const decision = enqueue(envelope, priority === undefined ? place : { ...place, priority });
+        const command = { id: messageId, commandId: 'enqueue', ...tracedBy(payload) };
+        const { facts } = await ledger.transact(messages, command, decision, async (tx) => {
           await tx.db
             .insertInto('messages')
-            .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, traceparent: null, ...payload })
+            .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, ...payload })
             .execute();
           depthAfter = await depthOf(tx.db, workspaceId);
         });
@@ -141,10 +155,22 @@ export class Mailbox {
     return dropped;
   }
 
+  #expiresAt(): Date | null {
+    const { ttlMs, clock } = this.#parts;
+    return ttlMs === null ? null : new Date(clock.now().getTime() + ttlMs);
+  }
+
   #isRemoved(workspaceId: string): boolean {
     return this.#parts.directory.get(workspaceId)?.status === 'removed';
   }
 }
+
+/** What a command says of the trace that it belongs to. */
+export const tracedBy = ({
+  traceparent,
+}: {
+  readonly traceparent?: string | null | undefined;
+}): { readonly traceparent?: string } => (traceparent ? { traceparent } : {});
 
 /** The message has ended: its key is free, its body is needed no longer, and the reply is there for whoever follows it. */
 export const release = async (

@@ -4,6 +4,7 @@ import { isUnavailable } from '@molecule/event-store';
 import { auth, defineAuth, doc, JSON_TYPE, json, type NodeBindings, type WithContext } from '@molecule/http';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
+import { canonical } from '../call/caller.ts';
 import type { Parts } from '../parts.ts';
 import { alreadyEnded, beingDispatched, type Drops } from './drops.ts';
 import type { Followers } from './follow.ts';
@@ -125,8 +126,8 @@ export interface QueueRouteParts extends Pick<Parts, 'ledger' | 'mode'> {
 export function queueRoutes(app: Hono<WithContext>, { ledger, mode, drops, followers, liveTokens }: QueueRouteParts): void {
   const readerIn = (c: Context<WithContext>) =>
     readerOf({
-      header: lower(c.req.header('x-workspace-id') ?? ''),
-      target: lower(c.req.param('id') ?? ''),
+      header: canonical(c.req.header('x-workspace-id') ?? ''),
+      target: canonical(c.req.param('id') ?? ''),
       principal: c.get('context').principal,
       mode,
       liveTokens,
@@ -139,7 +140,7 @@ export function queueRoutes(app: Hono<WithContext>, { ledger, mode, drops, follo
   /** @throws Refusal: what may not be read is not there */
   async function visible(c: Context<WithContext>) {
     const reader = readerIn(c);
-    const [workspaceId, queueId] = [lower(c.req.param('id') ?? ''), lower(c.req.param('queue_id') ?? '')];
+    const [workspaceId, queueId] = [canonical(c.req.param('id') ?? ''), canonical(c.req.param('queue_id') ?? '')];
     if (reader instanceof Refusal) throw reader;
     const item = isWorkspaceId(workspaceId) && isWorkspaceId(queueId) && (await itemOf(ledger.db, workspaceId, queueId));
     if (!item || !maySee(reader, item.callerId)) throw new Refusal('not-found', NOT_FOUND);
@@ -148,7 +149,7 @@ export function queueRoutes(app: Hono<WithContext>, { ledger, mode, drops, follo
 
   app.get('/workspaces/:id/a2a/queue/:queue_id', itemDoc, queueAuth, async (c) => {
     const waitMs = waitOf(c.req.query('wait'), c.req.header('prefer'));
-    const following = waitMs > 0 ? followers.follow(lower(c.req.param('queue_id'))) : undefined; // F1
+    const following = waitMs > 0 ? followers.follow(canonical(c.req.param('queue_id'))) : undefined; // F1
     try {
       let item = await visible(c);
       if (following && !hasEnded(item)) {
@@ -170,7 +171,7 @@ export function queueRoutes(app: Hono<WithContext>, { ledger, mode, drops, follo
   app.get('/workspaces/:id/a2a/queue', listDoc, auth.workspace, async (c) => {
     const state = stateOf(c.req.query('state') ?? '');
     if (state === undefined) throw new Refusal('invalid', NO_STATE);
-    const workspaceId = lower(c.req.param('id'));
+    const workspaceId = canonical(c.req.param('id'));
     if (!isWorkspaceId(workspaceId)) throw new Refusal('not-found', 'workspace not found');
     const items = await listItems(ledger.db, workspaceId, { state, limit: limitOf(c.req.query('limit') ?? '') });
     return json(c, items.map(wireItem));
@@ -189,8 +190,6 @@ export function queueRoutes(app: Hono<WithContext>, { ledger, mode, drops, follo
     return json(c, { dropped });
   });
 }
-
-const lower = (id: string): string => (isWorkspaceId(id) ? id.toLowerCase() : id);
 
 const wireItem = (item: Item) => ({
   queue_id: item.messageId,

@@ -52,6 +52,12 @@ describe('queueing', () => {
     given().when(toQueue).then(queued);
     given(dispatched).when(toQueue).then(queued);
   });
+  it('takes with it how urgent it is, and until when it may wait', () => {
+    const wished = { idempotencyKey: 'k', sequence: 7n, worker: 'w1', priority: 100, expiresAt: new Date(0) } as const;
+    given()
+      .when(enqueue(envelope, wished))
+      .then({ ...queued, data: { ...queued.data, priority: 100, expiresAt: '1970-01-01T00:00:00.000Z' } } as A2aFact);
+  });
   it('takes no call that somebody else has ended, holds, or has queued', () => {
     given(dispatched, answered).when(toQueue).thenNothing();
     given(queued).when(toQueue).thenNothing();

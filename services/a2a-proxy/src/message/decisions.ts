@@ -12,7 +12,10 @@ import type { Message } from './message.ts';
 export type Decision = (state: Message) => readonly A2aFact[];
 
 export const MAX_ATTEMPTS = 5;
-export const TASK_PRIORITY = 50;
+/** What comes first among those that wait (spec 2 §2.1). Whoever asks for nothing else sends a task. */
+export const PRIORITIES = { critical: 100, task: 50, info: 10 } as const;
+export type Priority = (typeof PRIORITIES)[keyof typeof PRIORITIES];
+
 /** What a call is recorded as whose process died before it could say more. */
 export const INTERRUPTED = 'interrupted';
 
@@ -31,17 +34,24 @@ export const begin =
   (state) =>
     state.status === 'absent' ? [{ type: 'a2a.dispatched', data: { ...envelope, attempt: 1, via: 'direct', worker } }] : [];
 
+export interface Enqueued {
+  readonly idempotencyKey: string | null;
+  readonly sequence: bigint;
+  readonly worker: string;
+  readonly priority?: Priority;
+  /** Not dispatched after this; `null`: it waits for ever. */
+  readonly expiresAt?: Date | null;
+}
+
 /** A direct call that found its agent busy goes to the mailbox; `sequence` is its place among the arrivals. */
 export const enqueue =
-  (
-    envelope: Envelope,
-    { idempotencyKey, sequence, worker }: { idempotencyKey: string | null; sequence: bigint; worker: string },
-  ): Decision =>
+  (envelope: Envelope, { idempotencyKey, sequence, worker, priority = PRIORITIES.task, expiresAt = null }: Enqueued): Decision =>
   (state) => {
     const mine = state.status === 'absent' || (state.status === 'open' && state.worker === worker);
     if (!mine) return [];
     const enqueuedAt = sequence.toString().padStart(19, '0');
-    return [{ type: 'a2a.queued', data: { ...envelope, priority: TASK_PRIORITY, idempotencyKey, enqueuedAt } }];
+    const expiry = expiresAt === null ? {} : { expiresAt: expiresAt.toISOString() };
+    return [{ type: 'a2a.queued', data: { ...envelope, priority, idempotencyKey, enqueuedAt, ...expiry } }];
   };
 
 export const claim =

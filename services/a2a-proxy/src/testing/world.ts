@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { BeatPublisher, type Bus, followLive } from '@molecule/bus';
 import { HeartbeatBody, type Identity, type LiveEvent, principalOf, type RequestContext, subjects } from '@molecule/contracts';
 import { CONTEXT_HEADER, type RunningService, signContext } from '@molecule/http';
-import { type Basics, createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
+import { type Basics, type Clock, createBasics, type Log, readConfig, Scope, systemClock } from '@molecule/service';
 import {
   type Agent,
   it as base,
@@ -107,14 +107,14 @@ export class World {
   }
 
   /** Starts a proxy in this process. */
-  async proxy(env: Readonly<Record<string, string>> = {}): Promise<Running> {
+  async proxy(env: Readonly<Record<string, string>> = {}, clock?: Clock): Promise<Running> {
     const config = readConfig(Config, { ...this.#env, PORT: '0', OPS_PORT: '0', ...env });
     const scope = new Scope();
     await this.#open.open(
       () => scope,
       (opened) => opened.close(),
     );
-    const basics = createBasics('a2a-proxy', { level: 'info', log: this.#log });
+    const basics = createBasics('a2a-proxy', { level: 'info', log: this.#log, ...(clock && { clock }) });
     const service = await createA2aProxy(config, basics, scope);
     const { metrics } = basics;
     const proxy = { url: `http://127.0.0.1:${service.port}`, service, metrics, close: () => scope.close() };

@@ -92,6 +92,9 @@ export interface WaitingMessage {
   readonly method: string;
   readonly body: string;
   readonly headers: readonly string[];
+  readonly enqueuedAt: Date;
+  /** Of the request, if it was part of a trace. */
+  readonly traceparent: string | null;
 }
 
 /** How full a workspace's mailbox is, and what comes next: priority, then age. `next` is absent when nothing waits. */
@@ -108,14 +111,17 @@ export async function nextWaiting(
     method: string;
     body: string;
     headers: string[];
+    enqueuedAt: Date;
+    traceparent: string | null;
   }>`
-    select c.claimed, c.lately as "claimedLately", n.message_id as "messageId", n.caller_id as "callerId", n.source, n.method, n.body, n.headers
+    select c.claimed, c.lately as "claimedLately", n.message_id as "messageId", n.caller_id as "callerId", n.source, n.method, n.body, n.headers,
+      n.enqueued_at as "enqueuedAt", n.traceparent
     from (
       select count(*)::int as claimed, (count(*) filter (where dispatched_at > now() - interval '5 seconds'))::int as lately
       from mailbox where workspace_id = ${workspaceId} and status = 'dispatched'
     ) c
     left join lateral (
-      select mailbox.message_id, caller_id, source, method, body, headers
+      select mailbox.message_id, caller_id, source, method, body, headers, enqueued_at, traceparent
       from mailbox join messages on messages.message_id = mailbox.message_id
       where mailbox.workspace_id = ${workspaceId} and status = 'queued' and (expires_at is null or expires_at > now())
       order by priority desc, sequence
@@ -124,12 +130,12 @@ export async function nextWaiting(
   `.execute(db);
   const row = rows[0];
   if (!row) return { claimed: 0, claimedLately: 0, next: undefined };
-  const { claimed, claimedLately, messageId, callerId, source, method, body, headers } = row;
+  const { claimed, claimedLately, messageId, ...message } = row;
   if (messageId === null) return { claimed, claimedLately, next: undefined };
   return {
     claimed,
     claimedLately,
-    next: { messageId, workspaceId: workspaceId as WorkspaceId, callerId, source, method, body, headers },
+    next: { ...message, messageId, workspaceId: workspaceId as WorkspaceId },
   };
 }
 
@@ -144,10 +150,19 @@ export async function depthOf(db: Kysely<Tables>, workspaceId: string): Promise<
   return depth;
 }
 
-/** Every workspace that messages wait for. */
+/** Every workspace that messages wait for: one step of the index for each, however many messages wait there. */
 export async function workspacesWaitedFor(db: Kysely<Tables>): Promise<string[]> {
-  const rows = await db.selectFrom('mailbox').select('workspace_id').distinct().where('status', '=', 'queued').execute();
-  return rows.map(({ workspace_id }) => workspace_id);
+  const { rows } = await sql<{ workspaceId: string }>`
+    with recursive found as (
+      (select workspace_id from mailbox where status = 'queued' order by workspace_id limit 1)
+      union all
+      select (
+        select workspace_id from mailbox where status = 'queued' and workspace_id > found.workspace_id order by workspace_id limit 1
+      ) from found where found.workspace_id is not null
+    )
+    select workspace_id as "workspaceId" from found where workspace_id is not null
+  `.execute(db);
+  return rows.map(({ workspaceId }) => workspaceId);
 }
 
 /** What waits for one workspace, in order. */
