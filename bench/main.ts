@@ -7,6 +7,7 @@ import { a2aFigures } from './figures/a2a.ts';
 import { commitFigures } from './figures/commits.ts';
 import { drainFigures } from './figures/drain.ts';
 import { heartbeatFigures } from './figures/heartbeats.ts';
+import { neighbourFigures } from './figures/neighbours.ts';
 import { readFigures } from './figures/reads.ts';
 import { registerFigures, watchFigures } from './figures/register.ts';
 import { socketFigures } from './figures/sockets.ts';
@@ -33,6 +34,7 @@ if (!Number.isInteger(QUARTETS) || QUARTETS < 1) {
 const GROUPS = {
   a2a: () => withCluster((cluster) => a2aFigures(cluster, QUARTETS)),
   drain: () => withCluster(drainFigures),
+  neighbours: () => withCluster((cluster) => neighbourFigures(cluster, QUARTETS)),
   commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),
   heartbeats: () => withCluster((cluster) => heartbeatFigures(cluster, QUARTETS, FLEETS)),
   reads: () => withCluster((cluster) => readFigures(cluster, QUARTETS, READ_FLEETS)),
