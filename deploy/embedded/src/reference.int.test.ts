@@ -101,6 +101,18 @@ describe('the reference', () => {
       'no json',
     ])
       await checked.ask(`POST /workspaces/${id}/activity`, { ...own, body });
+    const delegated = { target_id: other, task: 't', idempotency_key: 'k' };
+    for (const body of [delegated, delegated, {}, { target_id: 'x', task: 't' }, { target_id: id, task: 't' }])
+      await checked.ask(`POST /workspaces/${id}/delegate`, { ...own, body });
+    for (const body of [
+      { target_id: other, task: 't', delegation_id: 'd' },
+      {},
+      { target_id: 'x', task: 't', delegation_id: 'd' },
+    ])
+      await checked.ask(`POST /workspaces/${id}/delegations/record`, { ...own, body });
+    for (const body of [{ status: 'completed' }, {}, { status: 'x' }])
+      await checked.ask(`POST /workspaces/${id}/delegations/d/update`, { ...own, body });
+    await checked.ask(`GET /workspaces/${id}/delegations`, own);
     await checked.ask(`GET /workspaces/${id}/session-search`);
     for (const query of ['', '?q=hi&limit=3']) await checked.ask(`GET /workspaces/${id}/session-search${query}`, own);
     await admin(`GET /admin/trace/${unknown}`);

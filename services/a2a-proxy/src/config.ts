@@ -30,6 +30,10 @@ export const Config = z.object({
   A2A_MAILBOX_LIMIT: configPieces.count(1_000),
   /** How long a message may wait before it is dropped, in seconds; absent, for ever. */
   A2A_MAILBOX_TTL_SECONDS: configPieces.seconds(1).removeDefault().optional(),
+  /** How many delegations one process carries out at once; what is beyond waits in the database. */
+  A2A_DELEGATIONS_AT_ONCE: configPieces.count(200),
+  /** How many delegations of one workspace may wait to be begun. */
+  A2A_DELEGATIONS_LIMIT: configPieces.count(1_000),
   /** A process that has not said for this long that it lives is taken over from, in seconds. */
   A2A_WORKER_LEASE_SECONDS: configPieces.seconds(9),
   /** A client that takes nothing of its stream for this long loses it, in seconds. */

@@ -4,6 +4,8 @@ import type { ColumnType, Generated } from 'kysely';
 
 export type ItemStatus = 'queued' | 'dispatched' | 'completed' | 'failed' | 'dropped';
 
+export type DelegationStatus = 'pending' | 'dispatched' | 'queued' | 'completed' | 'failed';
+
 /** A timestamp that is written as text, because a `Date` would cut its microseconds. */
 type Instant = ColumnType<Date, Date | string, Date | string>;
 
@@ -40,6 +42,37 @@ export interface Tables {
     worker: string | null;
     last_error: string | null;
     expires_at: Instant | null;
+  };
+  delegations: {
+    tracking_id: string;
+    delegation_id: string;
+    workspace_id: string;
+    target_id: string;
+    carried_out_by: 'platform' | 'agent';
+    status: DelegationStatus;
+    message_id: string | null;
+    attempt: number;
+    worker: string | null;
+    sent_at: Instant;
+    changed_at: Instant;
+  };
+  delegation_tasks: {
+    tracking_id: string;
+    workspace_id: string;
+    idempotency_key: string | null;
+    /** JSON text when written. */
+    task: ColumnType<unknown, string | null, string | null>;
+    message_id: string;
+    result_id: string;
+    created_at: Generated<Date>;
+  };
+  delegation_waits: {
+    message_id: string;
+    workspace_id: string;
+    target_id: string;
+    delegation_id: string;
+    handled: Generated<boolean>;
+    created_at: Generated<Date>;
   };
   workers: { worker: string; alive_until: Date; open_since: Date };
   activity: {

@@ -30,6 +30,9 @@ import { Waker } from './call/waker.ts';
 import { cardRoutes } from './card/routes.ts';
 import { type Config, idleTimeout, inContainer, positive } from './config.ts';
 import type { Tables } from './database.ts';
+import { delegations } from './delegation/delegation.ts';
+import { openDelegations } from './delegation/open.ts';
+import { delegationRoutes } from './delegation/routes.ts';
 import { createDialled } from './dialled.ts';
 import { Drains } from './mailbox/drain.ts';
 import { Drops } from './mailbox/drops.ts';
@@ -64,7 +67,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   if (idle.warning) log.warn({ value: config.A2A_IDLE_TIMEOUT_SECONDS }, idle.warning);
 
   const chassis = await openChassis<Tables>(
-    { service: 'a2a-proxy', migrations: MIGRATIONS, aggregates: [messages, agents] },
+    { service: 'a2a-proxy', migrations: MIGRATIONS, aggregates: [messages, agents, delegations] },
     config,
     basics,
     scope,
@@ -174,6 +177,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     ttlMs: config.A2A_MAILBOX_TTL_SECONDS === undefined ? null : config.A2A_MAILBOX_TTL_SECONDS * 1_000,
     onWaiting: (id) => waiting.add(id),
     onGone: (id) => waiting.remove(id),
+    onAwaited: (id) => delegating.await(id),
   });
   const streams = new Streams(config.A2A_STREAM_STALL_SECONDS * 1000);
   const drains: Drains = new Drains({
@@ -203,6 +207,16 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   const leaseStepMs = (config.A2A_WORKER_LEASE_SECONDS * 1000) / 3;
   loops.every('lease', leaseStepMs, () => workers.renew());
   loops.every('recovery', leaseStepMs, () => workers.recover());
+  const delegating = openDelegations({
+    ...parts,
+    calls,
+    loops,
+    metrics,
+    mayTakeOver: () => workers.mayTakeOver,
+    atOnce: config.A2A_DELEGATIONS_AT_ONCE,
+    limit: config.A2A_DELEGATIONS_LIMIT,
+    everyMs: leaseStepMs,
+  });
   chassis.addCheck('lease', () => ({
     ok: workers.lease.holds(),
     detail: workers.lease.holds() ? 'held' : 'could not be renewed in time',
@@ -247,6 +261,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   traceRoutes(app, parts);
   auditRoutes(app, parts);
   const liveTokens = (workspaceId: string) => directory.liveTokens(workspaceId);
+  delegationRoutes(app, { ...parts, ...delegating });
   queueRoutes(app, { ...parts, drops, followers, liveTokens });
   const isStopping = () => stopping;
   const toUser = config.MOLECULE_MCP_ALLOW_SEND_MESSAGE === 'true';
@@ -262,7 +277,8 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
       stopping = true;
       followers.close();
       open.stop();
-      const settled = Promise.all([calls.settled(), open.settled()]);
+      delegating.runner.stop();
+      const settled = Promise.all([calls.settled(), open.settled(), delegating.runner.settled()]);
       const late = new AbortController();
       const grace = sleep(config.A2A_DRAIN_SECONDS * 1000, late.signal);
       const inTime = await Promise.race([settled.then(() => true), grace.then(() => false)]);

@@ -54,6 +54,11 @@ export class Workers {
     return this.#lease;
   }
 
+  /** L3: what dead workers held may be taken over by this process. */
+  get mayTakeOver(): boolean {
+    return this.#lease.holds() && this.#options.clock.monotonicMs() >= this.#graceUntilMs;
+  }
+
   async renew(): Promise<void> {
     const { ledger, clock, worker, leaseMs, oldestOpenMs } = this.#options;
     const asked = clock.monotonicMs();

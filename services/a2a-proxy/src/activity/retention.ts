@@ -19,6 +19,14 @@ export async function deleteOld(
       db,
     ),
   );
+  // The key of a delegation lives as long as its rows (spec 2 §3.1), and as long as it is open.
+  await inPortions(signal, () =>
+    sql`delete from delegation_tasks where ctid = any(array(
+      select delegation_tasks.ctid from delegation_tasks left join delegations using (tracking_id)
+      where created_at < now() - ${days} * interval '1 day' and coalesce(status in ('completed', 'failed'), true)
+      limit ${ROWS_AT_ONCE}))`.execute(db),
+  );
+  await sql`delete from delegation_waits where handled and created_at < now() - ${days} * interval '1 day'`.execute(db);
   // A portion is sent again within minutes, or never.
   await sql`delete from usage_portions where added_at < now() - interval '1 day'`.execute(db);
   if (rows + bodies > 0) log.info({ rows, bodies, days }, 'deleted what is old');
@@ -29,6 +37,9 @@ export async function deleteOld(
  * Resolves when all is gone; rejects when told to stop before, so that whoever told of the purge tells it again.
  */
 export async function deleteAllOf(db: Kysely<Tables>, workspaceId: string, signal: AbortSignal): Promise<void> {
+  // First: without its task a delegation writes no more rows.
+  await db.deleteFrom('delegation_tasks').where('workspace_id', '=', workspaceId).execute();
+  await db.deleteFrom('delegation_waits').where('workspace_id', '=', workspaceId).execute();
   await inPortions(signal, () =>
     sql`delete from activity where ctid = any(array(
       select ctid from activity where workspace_id = ${workspaceId} limit ${ROWS_AT_ONCE}))`.execute(db),

@@ -1,5 +1,7 @@
 /** Rows of activity into the database, many in one statement; each id once, however often it is sent. */
+import type { Tx } from '@molecule/event-store';
 import type pg from 'pg';
+import type { Tables } from '../database.ts';
 import type { ActivityRow } from './row.ts';
 
 /** Bodies travel as text inside the text, so that no escape in them meets the parser of the whole batch. */
@@ -19,6 +21,14 @@ const INSERT = {
 
 export async function insertActivity(pool: pg.Pool, rows: readonly ActivityRow[]): Promise<void> {
   await pool.query({ ...INSERT, values: [JSON.stringify(rows)] });
+}
+
+/** The same in a transaction. A row that is there already tells of the outcome from then on. */
+export async function putActivity(tx: Pick<Tx<Tables>, 'query'>, row: ActivityRow): Promise<void> {
+  const update = `${INSERT.text.slice(0, INSERT.text.lastIndexOf('do nothing'))} do update
+      set status = excluded.status, summary = excluded.summary, response_body = excluded.response_body,
+        error_detail = excluded.error_detail, body_bytes = excluded.body_bytes`;
+  await tx.query(update, [JSON.stringify([row])]);
 }
 
 /** The same row without what an agent or a caller wrote: what is left when the database refuses their text. */

@@ -18,7 +18,16 @@ describe('normalising a body', () => {
 
   it('passes a complete request byte for byte', () => {
     const bytes = Buffer.from(' {"jsonrpc": "2.0", "params":{"message":{"messageId":"m"}}, "method":"message/send"} ');
-    expect(normalise(bytes, () => ID)).toEqual({ text: bytes.toString(), bytes, method: 'message/send', messageId: 'm' });
+    const known = { method: 'message/send', messageId: 'm', delegationId: null };
+    expect(normalise(bytes, () => ID)).toEqual({ text: bytes.toString(), bytes, ...known });
+  });
+
+  it('finds the delegation that a message says it is part of, if it is some text', () => {
+    const delegationOf = (metadata: unknown) =>
+      normalise(Buffer.from(JSON.stringify({ params: { message: { metadata } } })), () => ID)?.delegationId;
+    expect(delegationOf({ delegation_id: 'd' })).toBe('d');
+    for (const none of [undefined, null, 'd', [], {}, { delegation_id: '' }, { delegation_id: 7 }])
+      expect(delegationOf(none)).toBeNull();
   });
 
   it('gives a bare request its envelope, and drops what else is there', () =>

@@ -14,6 +14,8 @@ export interface Normalised {
   readonly method: string;
   /** `params.message.messageId` if it is a non-empty string: de-duplicates the queue, and nothing else. */
   readonly messageId: string | null;
+  /** `params.message.metadata.delegation_id`, likewise: what its sender says that it is part of. */
+  readonly delegationId: string | null;
 }
 
 /** `null`: not a JSON object. `newId` makes the ids that are missing. */
@@ -29,7 +31,8 @@ export function normalise(bytes: Buffer, newId: () => string): Normalised | null
   const method = own(request, 'method');
   const known = {
     method: typeof method === 'string' ? method : '',
-    messageId: typeof messageId === 'string' && messageId !== '' ? messageId : null,
+    messageId: someText(messageId),
+    delegationId: someText(own(own(message, 'metadata'), 'delegation_id')),
   };
 
   if (Object.hasOwn(request, 'jsonrpc')) {
@@ -47,6 +50,8 @@ export function normalise(bytes: Buffer, newId: () => string): Normalised | null
   if (!lacksId) return { text: bare, bytes: null, ...known };
   return { text: withMessageId(bare, 0, String(messageId), Object.keys(message).length === 0), bytes: null, ...known };
 }
+
+const someText = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
 
 /** Puts the id first into `params.message` of the request at `root`. */
 function withMessageId(text: string, root: number, messageId: string, alone: boolean): string {

@@ -12,6 +12,7 @@ import { storable } from '../activity/row.ts';
 import type { Normalised } from '../call/normalise.ts';
 import type { PassedHeaders } from '../call/passed-headers.ts';
 import type { Tables } from '../database.ts';
+import { noteWait } from '../delegation/waits.ts';
 import { drop, type Envelope, enqueue, type Priority } from '../message/decisions.ts';
 import { messages } from '../message/message.ts';
 import { depthOf, waitingFor } from '../message/projections/mailbox.ts';
@@ -51,6 +52,8 @@ export interface MailboxParts extends Pick<Parts, 'ledger' | 'directory' | 'log'
   readonly onWaiting: (workspaceId: string) => void;
   /** Nothing waits for the workspace any more, nor will. */
   readonly onGone: (workspaceId: string) => void;
+  /** A delegation waits for the message's end. */
+  readonly onAwaited: (messageId: string) => void;
 }
 
 export class Mailbox {
@@ -65,16 +68,17 @@ export class Mailbox {
   /** `null`: it could not be queued. Never rejects: the sender is told that the agent is busy either way. */
   async enqueue(
     envelope: Envelope,
-    { text, messageId }: Pick<Normalised, 'text' | 'messageId'>,
+    { text, messageId, delegationId }: Pick<Normalised, 'text' | 'messageId' | 'delegationId'>,
     { headers = [], traceparent = null, priority }: Wish = {},
   ): Promise<Queued | Full | null> {
-    const { log, onWaiting } = this.#parts;
+    const { log, onWaiting, onAwaited } = this.#parts;
     const key = messageId === null ? null : storableKey(messageId);
     try {
       if (this.#isRemoved(envelope.workspaceId)) return null; // Q3
-      const queued = await this.#store(envelope, { body: text, headers, traceparent }, { key, priority });
+      const queued = await this.#store(envelope, { body: text, headers, traceparent }, { key, priority, delegationId });
       if (queued === null || 'limit' in queued) return queued;
       onWaiting(envelope.workspaceId);
+      if (delegationId !== null) onAwaited(queued.queueId);
       // Q3: removed in between; whoever heard of that first may have looked before this was there.
       if (this.#isRemoved(envelope.workspaceId)) await this.dropAll(envelope.workspaceId);
       return queued;
@@ -87,7 +91,11 @@ export class Mailbox {
   async #store(
     envelope: Envelope,
     payload: Pick<Insertable<Tables['messages']>, 'body' | 'headers' | 'traceparent'>,
-    { key, priority }: { readonly key: string | null; readonly priority: Priority | undefined },
+    {
+      key,
+      priority,
+      delegationId,
+    }: { readonly key: string | null; readonly priority: Priority | undefined; readonly delegationId: string | null },
   ): Promise<Queued | Full | null> {
     const { ledger, worker, log, maxDepth } = this.#parts;
     const { messageId, workspaceId } = envelope;
@@ -109,6 +117,7 @@ export class Mailbox {
             .insertInto('messages')
             .values({ message_id: messageId, workspace_id: workspaceId, idempotency_key: key, ...payload })
             .execute();
+          if (delegationId !== null) await noteWait(tx.db, envelope, delegationId);
           depthAfter = await depthOf(tx.db, workspaceId);
         });
         return facts.length > 0 ? { queueId: messageId, depth: depthAfter } : null;
@@ -187,7 +196,7 @@ export const release = async (
 };
 
 /** A key as an index can hold it: what is too long or not storable is told apart by its hash. */
-function storableKey(messageId: string): string {
+export function storableKey(messageId: string): string {
   if (messageId.length <= MAX_KEY && storable(messageId) === messageId) return messageId;
   return `sha256:${createHash('sha256').update(messageId, 'utf16le').digest('hex')}`;
 }

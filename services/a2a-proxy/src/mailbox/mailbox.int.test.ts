@@ -229,7 +229,7 @@ describe('the read model', () => {
     }
     await waitFor(async () => (await world.audit(proxy)).dropped === 1);
     const report = await proxy.service.rebuild?.(true);
-    expect(report?.projections).toMatchObject([{ table: 'mailbox', rows: 4, missing: 0, unexpected: 0 }]);
+    expect(report?.projections.find(({ table }) => table === 'mailbox')).toMatchObject({ rows: 4, missing: 0, unexpected: 0 });
   });
 });
 
