@@ -1,6 +1,6 @@
 /** What A2A says, between callers and agents that the proxy knows nothing of: it passes untouched. */
 import { describe, expect } from 'vitest';
-import { it, message } from '../testing/world.ts';
+import { admin, it, message } from '../testing/world.ts';
 
 const HTTP_OWN = ['connection', 'content-length', 'content-type', 'host'];
 const EXTENSION = 'https://extensions.example/tracing, https://extensions.example/costs';
@@ -48,5 +48,76 @@ describe('headers of A2A', () => {
     expect(Object.keys(later?.headers ?? {}).sort()).toEqual(['a2a-version', ...HTTP_OWN, 'x-a2a-extensions']);
     expect(later?.headers).toMatchObject({ 'a2a-version': '0.3', 'x-a2a-extensions': EXTENSION });
     expect(Object.keys(plain?.headers ?? {}).sort()).toEqual(HTTP_OWN);
+  });
+});
+
+describe('JSON-RPC', () => {
+  /** An agent that answers these bytes, whatever it is asked. */
+  const answering = (body: string) => ({ kind: 'status', status: 200, body }) as const;
+
+  it.for([
+    'message/send',
+    'tasks/get',
+    'tasks/cancel',
+    'tasks/list',
+    'tasks/pushNotificationConfig/set',
+    'tasks/pushNotificationConfig/get',
+    'tasks/pushNotificationConfig/list',
+    'tasks/pushNotificationConfig/delete',
+    'agent/getAuthenticatedExtendedCard',
+    'SendMessage',
+    'GetTask',
+    'ListTasks',
+    'CancelTask',
+    'CreateTaskPushNotificationConfig',
+    'GetTaskPushNotificationConfig',
+    'ListTaskPushNotificationConfigs',
+    'DeleteTaskPushNotificationConfig',
+    'GetExtendedAgentCard',
+    'a method/of nobody’s',
+  ])('of method %s passes through, with what came of it in the activity', async (method, { world }) => {
+    const proxy = await world.proxy();
+    const request = `{"jsonrpc":"2.0", "id":"t-1","method":${JSON.stringify(method)},"params":{"id":"t", "later":[1.0,{"x":null}]} }`;
+    const reply = '{ "jsonrpc":"2.0","id":"t-1","result":{"id":"t","later":1.0} }';
+    const agent = await world.agent({ behaviour: answering(reply) });
+    const id = await world.workspace(agent);
+    expect(await world.call(proxy, id, { body: request })).toMatchObject({ status: 200, text: reply });
+    expect(agent.received.map(({ body }) => body)).toEqual([request]);
+    const [row] = await world.rows(proxy, id);
+    expect(row).toMatchObject({ method, status: 'ok', request_body: JSON.parse(request), response_body: JSON.parse(reply) });
+  });
+
+  it.for([
+    ['a number that no double holds', '9007199254740993'],
+    ['a number below 0', '-9223372036854775809'],
+    ['a fraction', '1.50'],
+    ['an exponent', '1e400'],
+    ['text, escaped as it is', '"\\u00e9\\/\\ud800"'],
+    ['null', 'null'],
+  ] as const)('ids pass as they were written: %s', async ([, written], { world }) => {
+    const proxy = await world.proxy();
+    const message = `{"role":"user","messageId":${written},"parts":[],"unknown":{"a":1,"a":2}}`;
+    const request = `{"id":${written},"later":true,"jsonrpc":"2.0","method":"message/send","params":{"message":${message}}}`;
+    const reply = `{"jsonrpc":"2.0","id":${written},"result":{"kind":"message","messageId":${written}},"later":[]}`;
+    const agent = await world.agent({ behaviour: answering(reply) });
+    const id = await world.workspace(agent);
+    expect((await world.call(proxy, id, { body: request })).text).toBe(reply);
+    expect(agent.received.map(({ body }) => body)).toEqual([request]);
+    await world.rows(proxy, id);
+    const { text } = await world.send(proxy, `/workspaces/${id}/activity`, 'GET', { identity: admin });
+    expect(text).toContain(`"request_body":${request}`);
+    expect(text).toContain(`"response_body":${reply}`);
+  });
+
+  it.for([
+    '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found","data":{"a":9007199254740993}}}',
+    '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse \\u0000 error"}}',
+    '{"error":"text","jsonrpc":"2.0","id":1}',
+  ])('errors pass as they were written: %s', async (reply, { world }) => {
+    const proxy = await world.proxy();
+    const agent = await world.agent({ behaviour: answering(reply) });
+    const id = await world.workspace(agent);
+    expect(await world.call(proxy, id, { body: message('hi') })).toMatchObject({ status: 200, text: reply });
+    expect(await world.rows(proxy, id)).toMatchObject([{ status: 'ok', error_detail: null }]);
   });
 });
