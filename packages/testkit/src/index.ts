@@ -2,6 +2,7 @@
 export { type Agent, type AgentOptions, type Gate, type Received, startAgent } from './agent/agent.ts';
 export type { Behaviour } from './agent/behaviour.ts';
 export type { Answer, GatewayLink, GatewayLinkOptions } from './agent/gateway-link.ts';
+export { openStream, type StreamAnswer, type Streamer, type Streaming, startStreamer, streamEvent } from './agent/streamer.ts';
 export { type Chance, chance } from './chance.ts';
 export { type Docker, type DockerState, dockerAvailable, dockerState } from './docker.ts';
 export {

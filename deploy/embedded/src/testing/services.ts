@@ -15,16 +15,20 @@ export interface Together {
   readonly documented: readonly DocumentedService[];
 }
 
-export const it = base.extend('together', async ({ postgresUrl, natsUrl, log }, { onCleanup }): Promise<Together> => {
-  const { dir, remove } = temporaryDir();
-  const scope = new Scope();
-  onCleanup(async () => {
-    await scope.close();
-    remove();
+/** `it` with the six, and these settings besides. */
+export const withSettings = (settings: Readonly<Record<string, string>>) =>
+  base.extend('together', async ({ postgresUrl, natsUrl, log }, { onCleanup }): Promise<Together> => {
+    const { dir, remove } = temporaryDir();
+    const scope = new Scope();
+    onCleanup(async () => {
+      await scope.close();
+      remove();
+    });
+    const env = { PORT: '0', PROVISIONER_BACKEND: 'none', ADMIN_TOKEN, GITHUB_WEBHOOK_SECRET: WEBHOOK_SECRET, ...settings };
+    const internalKey = 'a key that only tests use, long enough';
+    const configs = forServices({ env, home: dir }, { databaseUrl: postgresUrl, natsUrl, internalKey });
+    const services = await openServices(configs, { log, level: 'silent' }, scope);
+    return { url: `http://127.0.0.1:${services.gateway.port}`, documented: documented(services) };
   });
-  const env = { PORT: '0', PROVISIONER_BACKEND: 'none', ADMIN_TOKEN, GITHUB_WEBHOOK_SECRET: WEBHOOK_SECRET };
-  const internalKey = 'a key that only tests use, long enough';
-  const configs = forServices({ env, home: dir }, { databaseUrl: postgresUrl, natsUrl, internalKey });
-  const services = await openServices(configs, { log, level: 'silent' }, scope);
-  return { url: `http://127.0.0.1:${services.gateway.port}`, documented: documented(services) };
-});
+
+export const it = withSettings({});

@@ -1,9 +1,8 @@
 /** Streams of events, from real agents to real clients. */
 import { once } from 'node:events';
-import { waitFor } from '@molecule/testkit';
+import { streamEvent as event, openStream, startStreamer, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
-import { event, listen, streamer } from '../testing/streamer.ts';
-import { it, message } from '../testing/world.ts';
+import { it, message, type World } from '../testing/world.ts';
 
 const call = (method: string): string =>
   JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { message: { messageId: 'm-1', role: 'user', parts: [] } } });
@@ -19,6 +18,14 @@ const piece = (text: string, append: boolean) => ({
 });
 const completed = { kind: 'status-update', taskId: 't', contextId: 'c', status: { state: 'completed' }, final: true };
 const whole = { ...task, status: completed.status, artifacts: [{ artifactId: 'a', parts: [{ kind: 'text', text: 'Hello' }] }] };
+
+const streamer = async (world: World) => {
+  const agent = await startStreamer();
+  await world.onClose(async () => agent.stop());
+  return agent;
+};
+const listen = (proxy: { url: string }, id: string, options: Parameters<typeof openStream>[1]) =>
+  openStream(`${proxy.url}/workspaces/${id}/a2a`, options);
 
 describe('a stream of events', () => {
   it.for([

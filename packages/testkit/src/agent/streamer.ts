@@ -4,7 +4,6 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Agent as Dialer, type Dispatcher, request } from 'undici';
-import type { World } from './world.ts';
 
 /** One call, which is being answered. */
 export interface Streaming {
@@ -23,12 +22,14 @@ export interface Streamer {
   readonly url: string;
   /** The next call. */
   next(): Promise<Streaming>;
+  stop(): void;
 }
 
-export const event = (result: unknown): string => `data: ${JSON.stringify({ jsonrpc: '2.0', id: 1, result })}\n\n`;
+/** An event that is the response with this result. */
+export const streamEvent = (result: unknown): string => `data: ${JSON.stringify({ jsonrpc: '2.0', id: 1, result })}\n\n`;
 
 /** Answers every call with a stream that says nothing by itself. */
-export async function streamer(world: World): Promise<Streamer> {
+export async function startStreamer(): Promise<Streamer> {
   const waiting: Streaming[] = [];
   const asked: ((call: Streaming) => void)[] = [];
   const server = createServer(async (incoming, response) => {
@@ -39,7 +40,7 @@ export async function streamer(world: World): Promise<Streamer> {
     const call: Streaming = {
       body,
       response,
-      say: (result) => new Promise((resolve) => response.write(event(result), () => resolve())),
+      say: (result) => new Promise((resolve) => response.write(streamEvent(result), () => resolve())),
       end: () => response.end(),
       cut: () => response.destroy(),
       gone,
@@ -50,10 +51,6 @@ export async function streamer(world: World): Promise<Streamer> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  await world.onClose(async () => {
-    server.close();
-    server.closeAllConnections();
-  });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     next: () =>
@@ -62,13 +59,17 @@ export async function streamer(world: World): Promise<Streamer> {
         if (call) resolve(call);
         else asked.push(resolve);
       }),
+    stop: () => {
+      server.close();
+      server.closeAllConnections();
+    },
   };
 }
 
 const dialer = new Dialer({ keepAliveTimeout: 1_000, headersTimeout: 0, bodyTimeout: 0 });
 
 /** What a client has of its answer when the head is there. `read` waits for the next piece; `null`: the answer is whole. */
-export interface Listening {
+export interface StreamAnswer {
   readonly status: number;
   readonly headers: Dispatcher.ResponseData['headers'];
   read(): Promise<string | null>;
@@ -77,13 +78,15 @@ export interface Listening {
   leave(): void;
 }
 
-/** Calls as the canvas does, and resolves with the head of the answer. `room`: how much is buffered of it, in bytes. */
-export async function listen(
-  proxy: { readonly url: string },
-  workspaceId: string,
-  { body, headers = {}, room = 65_536 }: { body: string; headers?: Record<string, string>; room?: number },
-): Promise<Listening> {
-  const url = `${proxy.url}/workspaces/${workspaceId}/a2a`;
+/** Posts, and resolves with the head of the answer. `room`: how much is buffered of it, in bytes. */
+export async function openStream(
+  url: string,
+  {
+    body,
+    headers = {},
+    room = 65_536,
+  }: { readonly body: string; readonly headers?: Record<string, string>; readonly room?: number },
+): Promise<StreamAnswer> {
   const answer = await request(url, { method: 'POST', body, headers, dispatcher: dialer, highWaterMark: room });
   answer.body.on('error', () => undefined);
   const pieces = answer.body[Symbol.asyncIterator]();
