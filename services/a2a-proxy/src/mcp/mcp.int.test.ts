@@ -177,6 +177,40 @@ describe('the endpoint', () => {
   });
 });
 
+describe('a stream', () => {
+  it('ends with the token that opened it, with its org token, or with its workspace', async ({ world }) => {
+    const proxy = await world.proxy();
+    const listen = async (id: string, identity: Identity) => {
+      const response = await fetch(`${proxy.url}/workspaces/${id}/mcp/stream`, {
+        headers: { ...world.signed(identity), ...BEARER },
+      });
+      expect(response.status).toBe(200);
+      const heard = { over: false };
+      void response.text().then(() => {
+        heard.over = true;
+      });
+      return heard;
+    };
+    const id = await world.registry.create();
+    const [tokenId, orgTokenId] = [await world.registry.issueToken(id), await world.registry.issueOrgToken()];
+    await world.known();
+    const org: Identity = { kind: 'org', tokenId: orgTokenId, prefix: 'p', orgId: '' };
+    const streams = [
+      await listen(id, { kind: 'workspace', workspaceId: id, tokenId }),
+      await listen(id, org),
+      await listen(id, admin),
+    ];
+    const over = (...expected: boolean[]) => waitFor(() => streams.every((heard, at) => heard.over === expected[at]));
+    await over(false, false, false);
+    await world.registry.revokeTokens(id);
+    await over(true, false, false);
+    await world.registry.revokeOrgToken(orgTokenId);
+    await over(true, true, false);
+    await world.registry.say(id, { type: 'workspace.removed', data: { from: 'provisioning' } });
+    await over(true, true, true);
+  });
+});
+
 describe('calling a tool', () => {
   it('needs a name that there is, and parameters of the right kind', async ({ world }) => {
     const proxy = await world.proxy();

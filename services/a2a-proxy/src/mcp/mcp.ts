@@ -21,6 +21,8 @@ export async function openMcp(app: Hono<WithContext>, parts: McpParts): Promise<
     () => new McpStreams(),
     async (open) => open.close(),
   );
+  directory.onChange((_fact, { workspaceId }) => streams.judge(workspaceId));
+  directory.onAccessEnded(() => streams.judge());
   loops.every('mcp-streams', PING_EVERY_MS, async () => streams.ping());
   exposeGauge(metrics, { name: 'mcp_streams', help: 'Open MCP streams.', read: () => streams.size });
   exposeCounter(metrics, {

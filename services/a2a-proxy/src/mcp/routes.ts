@@ -64,7 +64,7 @@ export function mcpRoutes(app: Hono<WithContext>, parts: McpRouteParts): RawRout
     handle: (req, res, { params, context }) =>
       guarded(req, res, params, context, async ({ id, bearer, headers }) => {
         const isGood = () => stillOpens(parts.directory, context.principal, id);
-        parts.streams.begin(res, id, headers, { bearer: hashOf(bearer), isGood });
+        parts.streams.begin(res, headers, { workspaceId: id, bearer: hashOf(bearer), isGood });
       }),
   };
   return [endpoint, stream];

@@ -15,7 +15,7 @@ async function setUp(limits?: ConstructorParameters<typeof McpStreams>[0]) {
   const server = createServer((request: IncomingMessage, response) => {
     const bearer = request.headers.authorization ?? '';
     try {
-      streams.begin(response, 'w', { 'X-Test': 'yes' }, { bearer, isGood: () => good.has(bearer) });
+      streams.begin(response, { 'X-Test': 'yes' }, { workspaceId: 'w', bearer, isGood: () => good.has(bearer) });
     } catch (error) {
       sendError(response, error, log);
     }
@@ -56,6 +56,9 @@ describe('a stream', () => {
     const { streams, good, listen } = await setUp();
     const [a, b] = [await listen('a'), await listen('b')];
     good.delete('a');
+    streams.judge('another');
+    expect(streams.size).toBe(2);
+    streams.judge('w');
     streams.ping();
     await waitFor(() => a.heard.over && b.heard.text.includes(': ping'));
     expect([streams.size, b.heard.over]).toEqual([1, false]);

@@ -15,6 +15,7 @@ export const PING_EVERY_MS = 30_000;
 export const TOO_MANY = 'too many open streams';
 
 interface Stream {
+  readonly workspaceId: string;
   readonly bearer: string;
   /** Whether the right that opened it still stands. */
   readonly isGood: () => boolean;
@@ -34,21 +35,28 @@ export class McpStreams {
   }
 
   /** @throws Refusal when too many are open */
-  begin(response: ServerResponse, workspaceId: string, headers: Readonly<Record<string, string>>, stream: Stream): void {
+  begin(response: ServerResponse, headers: Readonly<Record<string, string>>, stream: Stream): void {
     const ofOne = [...this.#open.values()].filter(({ bearer }) => bearer === stream.bearer).length;
     if (this.#closing || this.#open.size >= this.#limits.all || ofOne >= this.#limits.ofOne)
       throw new Refusal('too-many', TOO_MANY, { headers: { ...headers, 'Retry-After': '30' } });
     this.#open.set(response, stream);
     response.once('close', () => this.#open.delete(response)).on('error', () => response.destroy());
     response.writeHead(200, { ...headers, ...HEADERS });
-    response.write(`event: endpoint\ndata: /workspaces/${workspaceId}/mcp\n\n`);
+    response.write(`event: endpoint\ndata: /workspaces/${stream.workspaceId}/mcp\n\n`);
+  }
+
+  /** Ends those whose right is over, of one workspace or of all (S1). */
+  judge(workspaceId?: string): void {
+    for (const [response, stream] of this.#open)
+      if ((workspaceId === undefined || stream.workspaceId === workspaceId) && !stream.isGood()) response.end();
   }
 
   /** Says to each that we are there. */
   ping(): void {
-    for (const [response, { isGood }] of this.#open) {
-      if (!isGood()) response.end();
-      else if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
+    this.judge();
+    for (const response of this.#open.keys()) {
+      if (response.writableEnded) continue;
+      if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
       else response.write(': ping\n\n');
     }
   }
