@@ -25,13 +25,16 @@ export async function readMessages(databaseUrl: string): Promise<Recorded[]> {
   }
 }
 
-/** How many facts each service has recorded. */
-export async function countFacts(databaseUrl: string): Promise<Record<LedgerService, number>> {
+/** How many facts each service has recorded, but for those about these workspaces. */
+export async function countFacts(databaseUrl: string, except: readonly string[] = []): Promise<Record<LedgerService, number>> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const counts = Object.entries(SCHEMAS).map(([service, schema]) => `'${service}', (select count(*) from ${schema}.events)`);
-    const { rows } = await client.query(`select json_build_object(${counts.join(', ')}) as counts`);
+    const counts = Object.entries(SCHEMAS).map(
+      ([service, schema]) =>
+        `'${service}', (select count(*) from ${schema}.events where not meta ->> 'workspaceId' = any($1::text[]))`,
+    );
+    const { rows } = await client.query(`select json_build_object(${counts.join(', ')}) as counts`, [except]);
     return rows[0].counts;
   } finally {
     await client.end();
