@@ -73,38 +73,45 @@ export function toStore<F extends Fact>(
       id: newId(),
       type: fact.type,
       schema: aggregate.schemaVersion?.[fact.type] ?? 1,
-      data: small(fact.type, storable(contract.schema.parse(fact.data))),
-      meta: storable({
-        workspaceId: aggregate.workspaceOf(id, fact),
-        commandId: meta.commandId,
-        ...(meta.correlationId !== undefined && { correlationId: meta.correlationId }),
-        ...(meta.causationId !== undefined && { causationId: meta.causationId }),
-        ...(meta.traceparent !== undefined && { traceparent: meta.traceparent }),
-      }),
+      data: storable(fact.type, contract.schema.parse(fact.data)),
+      meta: {
+        workspaceId: clean(aggregate.workspaceOf(id, fact)),
+        commandId: clean(meta.commandId),
+        ...(meta.correlationId !== undefined && { correlationId: clean(meta.correlationId) }),
+        ...(meta.causationId !== undefined && { causationId: clean(meta.causationId) }),
+        ...(meta.traceparent !== undefined && { traceparent: clean(meta.traceparent) }),
+      },
     };
   });
 }
 
-/** What does not fit the bus must not get into the log: the relay could never pass it. @throws Refusal */
-function small<Value>(type: string, data: Value): Value {
-  const bytes = Buffer.byteLength(JSON.stringify(data));
-  if (bytes > MAX_FACT_BYTES)
-    throw new Refusal('too-large', 'request too large', {
-      cause: new RangeError(`${type} of ${bytes} bytes, at most ${MAX_FACT_BYTES}`),
-    });
-  return data;
-}
-
-/** The value as JSON keeps it, without what PostgreSQL cannot keep in it: NUL and halves of surrogate pairs become U+FFFD. */
-function storable<Value>(value: Value): Value {
-  const text = JSON.stringify(value);
+/**
+ * The data as JSON keeps it, without what PostgreSQL cannot keep in it: NUL and halves of surrogate pairs become U+FFFD.
+ * @throws Refusal
+ */
+function storable<Value>(type: string, data: Value): Value {
+  const text = JSON.stringify(data);
   // Escapes are only written for characters that need them, so their absence in the text settles it.
-  if (!/\\u(?:0000|d[89a-f])/.test(text)) return JSON.parse(text) as Value;
-  return JSON.parse(text, (_key, member: unknown) => {
+  if (!/\\u(?:0000|d[89a-f])/.test(text)) {
+    refuseLarge(type, text);
+    return JSON.parse(text) as Value;
+  }
+  const cleaned = JSON.parse(text, (_key, member: unknown) => {
     if (typeof member === 'string') return clean(member);
     if (member === null || typeof member !== 'object' || Array.isArray(member)) return member;
     return Object.fromEntries(Object.entries(member).map(([key, inner]) => [clean(key), inner]));
   }) as Value;
+  refuseLarge(type, JSON.stringify(cleaned));
+  return cleaned;
+}
+
+/** What does not fit the bus must not get into the log: the relay could never pass it. @throws Refusal */
+function refuseLarge(type: string, text: string): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_FACT_BYTES)
+    throw new Refusal('too-large', 'request too large', {
+      cause: new RangeError(`${type} of ${bytes} bytes, at most ${MAX_FACT_BYTES}`),
+    });
 }
 
 const clean = (text: string): string => text.toWellFormed().replaceAll('\0', '\uFFFD');

@@ -12,6 +12,9 @@ import { readBody } from './body.ts';
 /** Bodies up to this size are read whole before they are sent on; larger ones, and those of unknown size, are streamed. */
 const BUFFERED_BYTES = 64 * 1024;
 
+/** Beyond, copying costs more than a second piece in a write. */
+const ONE_WRITE_BYTES = 8 * 1024;
+
 /** Headers that concern one connection only, and those that this hop makes itself. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
@@ -43,6 +46,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #answering = false;
   #clientGone = false;
+  /** How long the answer's body is, where it says so, and the whole of it, where it came in one piece. */
+  #length = -1;
+  #whole: Buffer | undefined;
 
   constructor(res: ServerResponse, method: string, onReached: () => void) {
     const { promise, resolve } = Promise.withResolvers<Failure | null>();
@@ -72,16 +78,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#res.writeHead(status, responseHeaders(headers));
     // A stream's head must not wait for its first event; when data is there already, head and data leave together.
     if (headers['content-length'] === undefined) process.nextTick(this.#flush);
+    else this.#length = Number(headers['content-length']);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#clientGone) return;
-    if (!this.#res.write(chunk)) controller.pause();
+    // Its end follows at once, and both leave in one write.
+    if (chunk.length === this.#length && chunk.length <= ONE_WRITE_BYTES) this.#whole = chunk;
+    else if (!this.#res.write(chunk)) controller.pause();
   }
 
   onResponseEnd(): void {
     this.#detach();
-    if (!this.#clientGone) this.#res.end();
+    if (!this.#clientGone) {
+      if (this.#whole === undefined) this.#res.end();
+      else endWith(this.#res, this.#whole);
+    }
     this.#end(null);
   }
 
@@ -112,6 +124,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
 /** Whether an answer is one of server-sent events. */
 export const isEventStream = ({ 'content-type': type }: { readonly 'content-type'?: unknown }): boolean =>
   typeof type === 'string' && /^text\/event-stream\s*(;|$)/i.test(type);
+
+/** Ends an answer with the whole of its body: a small one as text of as many characters, which node joins with the head. */
+export function endWith(res: ServerResponse, body: Buffer): void {
+  if (body.length <= ONE_WRITE_BYTES) res.end(body.toString('latin1'), 'latin1');
+  else res.end(body);
+}
 
 class ClientGone extends Error {
   constructor() {

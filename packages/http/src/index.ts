@@ -32,7 +32,7 @@ export {
   type WithContext,
 } from './context.ts';
 export { type DocMiddleware, doc, type RouteDoc } from './doc.ts';
-export { isEventStream } from './exchange.ts';
+export { endWith, isEventStream } from './exchange.ts';
 export { type Listening, type ListenOptions, listen } from './listen.ts';
 export {
   type CatchesUp,

@@ -20,7 +20,22 @@ const INSERT = {
 };
 
 export async function insertActivity(pool: pg.Pool, rows: readonly ActivityRow[]): Promise<void> {
-  await pool.query({ ...INSERT, values: [JSON.stringify(rows)] });
+  await pool.query({ ...INSERT, values: [`[${rows.map(rowJson).join(',')}]`] });
+}
+
+/**
+ * A summary has an arrow in it. One character beyond Latin-1 makes a string of two bytes a character, and whatever is joined with it:
+ * escaped, it leaves the bodies as they are, and the whole batch is written and sent at half the cost.
+ */
+const rowJson = ({ summary, ...row }: ActivityRow): string =>
+  summary === null ? JSON.stringify(row) : `{"summary":${narrowJson(summary)},${JSON.stringify(row).slice(1)}`;
+
+const WIDE = /[\u0100-\uffff]/g;
+
+/** Text as JSON in Latin-1. */
+function narrowJson(text: string): string {
+  const escaped = JSON.stringify(text).replace(WIDE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return Buffer.from(escaped, 'latin1').toString('latin1');
 }
 
 /** The same in a transaction. A row that is there already tells of the outcome from then on. */

@@ -1,7 +1,7 @@
 /** `POST /workspaces/:id/a2a`: a hot route, answered on node's own request and response (limits, trap 2). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isWorkspaceId, type RequestContext } from '@molecule/contracts';
-import type { RawRoute } from '@molecule/http';
+import { endWith, type RawRoute } from '@molecule/http';
 import { type Log, type Mode, readTraceparent } from '@molecule/service';
 import { PRIORITIES, type Priority } from '../message/decisions.ts';
 import { type Answer, answers } from './answer.ts';
@@ -111,5 +111,7 @@ function write(res: ServerResponse, { status, body, retryAfter, location }: Answ
   };
   if (retryAfter !== undefined) headers['retry-after'] = retryAfter;
   if (location !== undefined) headers['location'] = location;
-  res.writeHead(status, headers).end(body);
+  res.writeHead(status, headers);
+  if (typeof body === 'string') res.end(body);
+  else endWith(res, body);
 }
