@@ -2,6 +2,8 @@
  * The catalogue of agents that go wrong, and what becomes of a call to each (spec 2 §1.7–1.10): what the caller is told, what the
  * activity shows, how the message ends in the log, and that the next call to the same agent gets its own answer.
  */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type Behaviour, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { it, message, scheduler, type World } from '../testing/world.ts';
@@ -200,6 +202,46 @@ describe('a call to an agent that', () => {
       if (!isDelivered(outcome)) expect(first).not.toHaveProperty('response_body');
     }
     await waitFor(() => agent.atOnce === 0 && agent.sockets <= 2, { what: 'the connections that went wrong to be gone' });
+  });
+});
+
+/** Somebody who is no agent at all. */
+async function nobody(world: World, serve: (socket: Socket) => void) {
+  const sockets = new Set<Socket>();
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    sockets.add(socket.on('error', () => undefined).on('close', () => sockets.delete(socket)));
+    serve(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  await world.onClose(async () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, sockets };
+}
+
+describe('a call to somebody who', () => {
+  it.for([
+    ['takes the connection and never reads', 'http', () => undefined, queued(IDLE)],
+    ['resets before anything was said', 'http', (socket: Socket) => socket.resetAndDestroy(), queued('connection reset')],
+    ['hangs up where TLS should begin', 'https', (socket: Socket) => socket.destroy(), unreachable('TLS handshake failed')],
+    [
+      'says something else where TLS should begin',
+      'https',
+      (socket: Socket) => socket.end('hello'),
+      unreachable('connection failed'),
+    ],
+  ] as const)('%s ends as specified', async ([, scheme, serve, outcome], { world }) => {
+    const proxy = await world.proxy({ A2A_IDLE_TIMEOUT_SECONDS: '1' });
+    const { host, sockets } = await nobody(world, serve);
+    const id = await world.workspace({ url: `${scheme}://${host}` }, { name: 'borealis' });
+    const { status, text } = await world.call(proxy, id, { body: message('x'.repeat(MIB - 1_000)) });
+    expect({ status, text }).toEqual(told(outcome));
+    expect(await world.rows(proxy, id)).toMatchObject([shown(outcome)]);
+    expect(await world.audit(proxy)).toMatchObject({ accepted: 1, balanced: true });
+    for (const socket of sockets) socket.resume(); // who never reads does not hear of the end either
+    await waitFor(() => sockets.size === 0, { what: 'the connection to be gone' });
   });
 });
 
