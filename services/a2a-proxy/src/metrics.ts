@@ -32,10 +32,10 @@ export function exposeMetrics(metrics: Basics['metrics'], figures: Figures): voi
   gauge('a2a_mailbox_deliveries', 'Messages from mailboxes that are being delivered.', () => drains.running);
   gauge('a2a_streams_open', 'Streams of events that are being passed on to a client.', () => streams.open);
   gauge('a2a_mailbox_followers', 'Requests that wait for a queued message to end.', () => followers.size);
-  gauge('a2a_reply_bytes', 'What replies take that are being read, the small ones and streams aside.', () => replyMemory.total);
+  gauge('a2a_reply_bytes', 'What replies take that are being read, the small ones aside.', () => replyMemory.total);
   exposeCounter(metrics, {
     name: 'a2a_replies_broken_off_total',
-    help: 'Replies that were not read to their end since the start because all together took too much memory.',
+    help: 'Replies that were not read, or not kept, to their end since the start because all together took too much memory.',
     read: () => replyMemory.brokenOff,
   });
   exposeCounter(metrics, {

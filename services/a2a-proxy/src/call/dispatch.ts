@@ -69,6 +69,10 @@ export interface EventSink {
   begin(status: number, source: Source): void;
   /** `false`: no more is wanted. */
   take(chunk: Buffer): boolean;
+  /** About how many bytes it keeps, for the reply. */
+  readonly held: number;
+  /** Keeps nothing of what has come: there will be no reply of it. */
+  forget(): void;
   /** The stream is over. @returns the reply, as JSON */
   end(): Buffer;
   /** It broke off. */
@@ -130,7 +134,8 @@ export class Dispatch implements Dispatcher.DispatchHandler, Reader {
 
   /** X3: its reply takes more memory than there is. */
   breakOff(): void {
-    this.#giveUp(new GaveUp('memory'));
+    if (this.#isStream) this.#events?.forget();
+    else this.#giveUp(new GaveUp('memory'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -150,13 +155,15 @@ export class Dispatch implements Dispatcher.DispatchHandler, Reader {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (!this.#settle) return; // given up
-    if (this.#isStream) {
-      if (this.#events?.take(chunk) === false) this.#enough(controller);
+    if (this.#isStream && this.#events) {
+      const goesOn = this.#events.take(chunk);
+      this.#limits.memory?.hold(this, this.#events.held);
+      if (!goesOn) this.#enough(controller);
       return;
     }
     const room = MAX_REPLY_BYTES - this.#body.size;
     this.#body.add(chunk.length > room ? chunk.subarray(0, room) : chunk);
-    this.#limits.memory?.grow(this, this.#body.size);
+    this.#limits.memory?.hold(this, this.#body.size);
     if (chunk.length > room) this.#enough(controller);
   }
 

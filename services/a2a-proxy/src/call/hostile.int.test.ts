@@ -62,17 +62,18 @@ describe('fifty hostile agents at once', () => {
 
   const waste: readonly (readonly [string, Behaviour])[] = [
     ['never answer', { kind: 'hang' }],
-    ['trickle', { kind: 'trickle', everyMs: 50 }],
+    ['trickle', { kind: 'trickle', everyMs: 1_000 }],
     ['say their headers only', { kind: 'headers-only' }],
   ];
   it.for(waste)('that %s hold up nobody', { timeout: 60_000 }, async ([, behaviour], { world }) => {
-    const { proxy, good, bad, id, hostile } = await town(world, { A2A_IDLE_TIMEOUT_SECONDS: '2' });
+    const { proxy, good, bad, id, hostile } = await town(world, { A2A_IDLE_TIMEOUT_SECONDS: '600' });
     bad.behave(behaviour);
     const replies = Promise.all(hostile.map((workspace) => world.call(proxy, workspace)));
     await bad.waitForCalls(HOSTILE);
     for (let n = 0; n < 100; n++) expect((await world.call(proxy, id, { body: message(`${n}`) })).status).toBe(200);
     expect(good.received).toHaveLength(100);
     expect(bad.atOnce).toBe(HOSTILE); // all that time
+    await bad.refuse();
     const status = behaviour.kind === 'hang' ? 202 : 502;
     expect((await replies).map((reply) => reply.status)).toEqual(Array(HOSTILE).fill(status));
   });

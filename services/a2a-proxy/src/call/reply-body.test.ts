@@ -48,22 +48,31 @@ describe('what replies take together', () => {
   it('B2: is bounded: the largest is broken off, whoever grows', () => {
     const memory = new ReplyMemory(1_000 * KIB);
     const [large, small, middling] = [reader(), reader(), reader()];
-    memory.grow(large, 600 * KIB);
-    memory.grow(middling, 300 * KIB);
-    memory.grow(small, 64 * KIB);
+    memory.hold(large, 600 * KIB);
+    memory.hold(middling, 300 * KIB);
+    memory.hold(small, 64 * KIB);
     expect(memory.total).toBe(900 * KIB); // small ones are not counted
-    memory.grow(middling, 500 * KIB);
+    memory.hold(middling, 500 * KIB);
     expect([large, small, middling].map(({ isBrokenOff }) => isBrokenOff)).toEqual([true, false, false]);
     expect([memory.total, memory.brokenOff]).toEqual([500 * KIB, 1]);
-    memory.grow(middling, 1_001 * KIB);
+    memory.hold(middling, 1_001 * KIB);
     expect([middling.isBrokenOff, memory.total, memory.brokenOff]).toEqual([true, 0, 2]);
+  });
+
+  it('is given back when less is held', () => {
+    const memory = new ReplyMemory(1_000 * KIB);
+    const one = reader();
+    for (const size of [900, 100, 1, 900]) memory.hold(one, size * KIB);
+    expect([memory.total, one.isBrokenOff]).toEqual([900 * KIB, false]);
+    memory.hold(one, KIB);
+    expect(memory.total).toBe(0);
   });
 
   it('is given back when a reply is read', () => {
     const memory = new ReplyMemory(1_000 * KIB);
     for (let n = 0; n < 10; n++) {
       const one = reader();
-      memory.grow(one, 900 * KIB);
+      memory.hold(one, 900 * KIB);
       memory.release(one);
       memory.release(one);
       expect(one.isBrokenOff).toBe(false);

@@ -2,7 +2,8 @@
  * Replies while they are read: each is read whole before it is passed on, so what they take together is bounded (limits F12).
  *
  *   B1. A body takes its own size and a block, in however small parts it comes.
- *   B2. All bodies together take no more than the limit; when they would, the largest is broken off. Small ones are never.
+ *   B2. All bodies together take no more than the limit; when they would, the largest is broken off. Small ones are never. What is
+ *       kept of a stream counts like a body; the stream itself goes on.
  */
 
 /** Parts below this are copied together: a part of its own costs a hundred bytes, and keeps what it came in. */
@@ -80,10 +81,11 @@ export class ReplyMemory {
     return this.#total;
   }
 
-  /** The reply of this reader has grown to so many bytes. May break off any reply, this one too. */
-  grow(reader: Reader, size: number): void {
+  /** This reader holds so many bytes of its reply now. May break off any reply, this one too. */
+  hold(reader: Reader, size: number): void {
+    this.release(reader);
     if (size <= SMALL_BODY) return;
-    this.#total += size - (this.#sizes.get(reader) ?? 0);
+    this.#total += size;
     this.#sizes.set(reader, size);
     while (this.#total > this.#limit) {
       const largest = this.#largest();

@@ -30,6 +30,11 @@ export class SseReader {
     this.#onEvent = onEvent;
   }
 
+  /** How many characters of an event that has not ended it holds. */
+  get held(): number {
+    return this.#tooLarge ? 0 : this.#length;
+  }
+
   push(chunk: Buffer): void {
     this.#read(this.#decoder.write(chunk));
   }
@@ -63,11 +68,12 @@ export class SseReader {
   #hold(piece: string): void {
     this.#lineLength += piece.length;
     this.#length += piece.length;
-    if (this.#length > this.#maxLength) this.#forget(); // V1
+    if (this.#length > this.#maxLength) this.forget(); // V1
     if (!this.#tooLarge) this.#line += piece;
   }
 
-  #forget(): void {
+  /** The event that is coming is told as too large. */
+  forget(): void {
     this.#tooLarge = true;
     this.#line = '';
     this.#data = [];

@@ -47,6 +47,16 @@ export class StreamReply {
     if (isTask(this.#reply) && this.#reply.length > this.#maxLength) this.#reply = null; // R2
   }
 
+  /** How many characters of events it keeps. */
+  get held(): number {
+    return this.#reply?.length ?? 0;
+  }
+
+  /** Of what came so far there is no reply. */
+  forget(): void {
+    this.#reply = null;
+  }
+
   /** As JSON text. */
   text(): string {
     if (!isTask(this.#reply)) return this.#reply ?? 'null';

@@ -109,6 +109,15 @@ class PassedStream implements EventSink {
     return this.#unseen <= MAX_REPLY_BYTES; // S2
   }
 
+  get held(): number {
+    return this.#reader.held + this.#reply.held;
+  }
+
+  forget(): void {
+    this.#reader.forget();
+    this.#reply.forget();
+  }
+
   end(): Buffer {
     this.#over('whole')?.end();
     this.#reader.end();
