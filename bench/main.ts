@@ -12,6 +12,7 @@ import { readFigures } from './figures/reads.ts';
 import { registerFigures, watchFigures } from './figures/register.ts';
 import { socketFigures } from './figures/sockets.ts';
 import { embeddedFigures, startFigures } from './figures/start.ts';
+import { streamFigures } from './figures/streams.ts';
 import { type Figure, table } from './lib/report.ts';
 import { Cluster } from './lib/system.ts';
 
@@ -33,6 +34,7 @@ if (!Number.isInteger(QUARTETS) || QUARTETS < 1) {
 /** Each group has a system of its own, so that none measures what another left behind. */
 const GROUPS = {
   a2a: () => withCluster((cluster) => a2aFigures(cluster, QUARTETS)),
+  streams: () => withCluster((cluster) => streamFigures(cluster, QUARTETS)),
   drain: () => withCluster(drainFigures),
   neighbours: () => withCluster((cluster) => neighbourFigures(cluster, QUARTETS)),
   commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),

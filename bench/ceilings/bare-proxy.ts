@@ -14,9 +14,10 @@ const server = createServer((req, res) => {
       headers: { 'content-type': 'application/json' },
       body: Buffer.concat(chunks),
     });
+    const length = answer.headers['content-length'];
     res.writeHead(answer.statusCode, {
-      'content-type': 'application/json',
-      'content-length': String(answer.headers['content-length']),
+      'content-type': String(answer.headers['content-type']),
+      ...(length !== undefined && { 'content-length': String(length) }),
     });
     answer.body.pipe(res);
   });
