@@ -177,6 +177,8 @@ describe('the reference', () => {
         await checked.ask(`${request} /workspaces/${id}/a2a/queue/${unknown}`, { headers: { 'X-Workspace-ID': caller } });
     }
     await checked.ask(`GET /workspaces/${id}/a2a/queue/${unknown}?wait=soon`, own);
+    await admin(`GET /admin/a2a-queue`);
+    await admin(`DELETE /admin/a2a-queue/${unknown}`);
     for (const query of ['', '?max_age_minutes=1', '?max_age_minutes=0', '?workspace_id=no-id'])
       await admin(`POST /admin/a2a-queue/drop-stale${query}`);
     for (const path of ['', '/.well-known/agent-card.json', '/.well-known/agent.json'])

@@ -6,6 +6,14 @@ import type { z } from 'zod';
 import { CliError } from './terminal.ts';
 import type { Target } from './where.ts';
 
+export interface Answer {
+  readonly status: number;
+  readonly location: string | undefined;
+  readonly text: string;
+  /** `null` for what is no JSON. */
+  readonly json: unknown;
+}
+
 export class Api {
   readonly target: Target;
   readonly #signal: AbortSignal;
@@ -38,6 +46,31 @@ export class Api {
     return this.#request('POST', path, schema, timeoutMs);
   }
 
+  delete<Schema extends z.ZodType>(path: string, schema: Schema, timeoutMs = 10_000): Promise<z.infer<Schema>> {
+    return this.#request('DELETE', path, schema, timeoutMs);
+  }
+
+  /** Any status is an answer; for what is asked in somebody else's name, with headers that win over our own. */
+  async send(
+    method: string,
+    path: string,
+    { headers = {}, body, timeoutMs = 10_000 }: { headers?: Record<string, string>; body?: string; timeoutMs?: number },
+  ): Promise<Answer> {
+    const answer = await exchange(
+      `${this.target.url}${path}`,
+      {
+        method,
+        headers: { ...this.headers, ...headers },
+        signal: AbortSignal.any([this.#signal, AbortSignal.timeout(timeoutMs)]),
+      },
+      body,
+    ).catch((error: unknown) => {
+      if (this.#signal.aborted) throw new CliError('stopped', 130);
+      throw this.#unreached(error, timeoutMs);
+    });
+    return { ...answer, json: parse(answer.text) };
+  }
+
   async #request<Schema extends z.ZodType>(
     method: string,
     path: string,
@@ -45,16 +78,9 @@ export class Api {
     timeoutMs: number,
   ): Promise<z.infer<Schema>> {
     const { url } = this.target;
-    const { status, text } = await exchange(`${url}${path}`, {
-      method,
-      headers: this.headers,
-      signal: AbortSignal.any([this.#signal, AbortSignal.timeout(timeoutMs)]),
-    }).catch((error: unknown) => {
-      if (this.#signal.aborted) throw new CliError('stopped', 130);
-      throw this.#unreached(error, timeoutMs);
-    });
+    const { status, text, json } = await this.send(method, path, { timeoutMs });
     if (status < 200 || status > 299) throw this.#refused(method, path, status, text);
-    const answer = schema.safeParse(parse(text));
+    const answer = schema.safeParse(json);
     if (!answer.success)
       throw new CliError(
         `${url} answered ${method} ${path} with something else than expected: is it Molecule, and of this version?`,
@@ -97,12 +123,12 @@ export class Api {
 }
 
 /** One request. Node's own client: `fetch` gives up after five minutes, and a rebuild may take longer. */
-async function exchange(url: string, options: http.RequestOptions): Promise<{ status: number; text: string }> {
+async function exchange(url: string, options: http.RequestOptions, body?: string): Promise<Omit<Answer, 'json'>> {
   const { request } = url.startsWith('https:') ? https : http;
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    request(url, options, resolve).on('error', reject).end();
+    request(url, options, resolve).on('error', reject).end(body);
   });
-  return { status: response.statusCode ?? 0, text: await text(response) };
+  return { status: response.statusCode ?? 0, location: response.headers.location, text: await text(response) };
 }
 
 function parse(text: string): unknown {

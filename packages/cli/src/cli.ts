@@ -2,13 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Command, parseOptions } from './command.ts';
+import { argumentsOf, type Command, parseOptions } from './command.ts';
 import { audit } from './commands/audit.ts';
 import { doctor } from './commands/doctor.ts';
 import { events } from './commands/events.ts';
 import { explain } from './commands/explain.ts';
 import { parked } from './commands/parked.ts';
+import { queue } from './commands/queue.ts';
 import { rebuild } from './commands/rebuild.ts';
+import { send } from './commands/send.ts';
 import { status } from './commands/status.ts';
 import { trace } from './commands/trace.ts';
 import { up } from './commands/up.ts';
@@ -17,7 +19,7 @@ import { CliError, type Terminal } from './terminal.ts';
 import { ROOT } from './where.ts';
 
 /** In the order a newcomer needs them. */
-export const COMMANDS: readonly Command[] = [up, status, doctor, explain, trace, events, parked, rebuild, audit];
+export const COMMANDS: readonly Command[] = [up, status, doctor, send, queue, explain, trace, events, parked, rebuild, audit];
 
 /** Exit codes: 0 well, 1 something is not as it should be, 2 the command was not understood. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -37,18 +39,18 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) return unknown(name, terminal);
   try {
-    const { argument } = command;
-    const parsed = parseArgs({ args: rest, options: parseOptions(command), allowPositionals: argument !== undefined });
+    const named = argumentsOf(command);
+    const parsed = parseArgs({ args: rest, options: parseOptions(command), allowPositionals: named.length > 0 });
     const values = parsed.values as Parameters<Command['run']>[1];
     if (values['help'] === true) return help(name, terminal);
-    if (argument === undefined) return await command.run(terminal, values);
-    const [given, ...more] = parsed.positionals;
-    if (given === undefined || more.length > 0) {
-      terminal.note(`molecule ${name} takes one ${argument}\n`);
+    const { positionals } = parsed;
+    if (positionals.length > named.length || positionals.length < named.filter(({ optional }) => !optional).length) {
+      terminal.note(`molecule ${name} takes ${takes(command)}\n`);
       for (const line of helpOf(command)) terminal.note(line);
       return 2;
     }
-    return await command.run(terminal, { ...values, [argument]: given });
+    const given = Object.fromEntries(named.map((argument, at) => [argument.name, positionals[at]]));
+    return await command.run(terminal, { ...values, ...given });
   } catch (error) {
     if (error instanceof CliError) {
       terminal.note(painter(terminal)('red', error.message));
@@ -86,13 +88,26 @@ export const overview = (): string[] => [
   ]),
 ];
 
-export function helpOf({ name, summary, argument, options }: Command): string[] {
+/** `one id`; `a workspace and a text`. */
+function takes(command: Command): string {
+  const [only, ...more] = argumentsOf(command).filter(({ optional }) => !optional);
+  if (only !== undefined && more.length === 0) return `one ${only.name}`;
+  return synopsis(command) || 'nothing';
+}
+
+const synopsis = (command: Command): string =>
+  argumentsOf(command)
+    .map(({ name, optional }) => (optional ? `[<${name}>]` : `<${name}>`))
+    .join(' ');
+
+export function helpOf(command: Command): string[] {
+  const { name, summary, options } = command;
   const rows = Object.entries(options).map(([option, { value, help }]) => [
     `--${option}${value === undefined ? '' : ` <${value}>`}`,
     help,
   ]);
   return [
-    `molecule ${name}${argument === undefined ? '' : ` <${argument}>`}${rows.length > 0 ? ' [options]' : ''}`,
+    ['molecule', name, synopsis(command), rows.length > 0 ? '[options]' : ''].filter((part) => part !== '').join(' '),
     '',
     `  ${summary}`,
     ...(rows.length > 0 ? ['', ...table(rows)] : []),

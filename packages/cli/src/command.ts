@@ -10,6 +10,8 @@ export interface Command {
   readonly summary: string;
   /** What it is about, where it is about one thing: written without a name, and found among the values under this one. */
   readonly argument?: string;
+  /** The same where it is about several things: those with a `?` at their end may be left out. */
+  readonly arguments?: readonly string[];
   /** Each option with its line for the help; `value` names what it takes. */
   readonly options: Readonly<
     Record<string, { readonly type: 'string' | 'boolean'; readonly help: string; readonly value?: string }>
@@ -17,6 +19,13 @@ export interface Command {
   /** Resolves to the exit code. @throws CliError */
   run(terminal: Terminal, values: Values): Promise<number>;
 }
+
+/** What is written without a name. */
+export const argumentsOf = (command: Pick<Command, 'argument' | 'arguments'>): readonly { name: string; optional: boolean }[] =>
+  (command.arguments ?? (command.argument === undefined ? [] : [command.argument])).map((name) => ({
+    name: name.replace(/\?$/, ''),
+    optional: name.endsWith('?'),
+  }));
 
 export const urlOption = {
   url: { type: 'string', value: 'address', help: 'where Molecule answers (else MOLECULE_URL, else the one running here)' },

@@ -1,5 +1,5 @@
 /** What is told of the messages in a mailbox, while they wait and after they have ended: for whoever follows them. */
-import type { MessageId, WorkspaceId } from '@molecule/contracts';
+import type { MessageId, MessageSource, WorkspaceId } from '@molecule/contracts';
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { ItemStatus, Tables } from '../database.ts';
 
@@ -7,6 +7,7 @@ export interface Item {
   readonly messageId: MessageId;
   readonly workspaceId: WorkspaceId;
   readonly callerId: WorkspaceId | null;
+  readonly source: MessageSource;
   readonly state: ItemStatus;
   /** 1: the next to be dispatched; `null` unless it waits. */
   readonly position: number | null;
@@ -29,8 +30,8 @@ export interface KeptReply {
 }
 
 const COLUMNS = sql`
-  mailbox.message_id as "messageId", mailbox.workspace_id as "workspaceId", caller_id as "callerId", status as state, priority,
-  method, attempts, enqueued_at as "enqueuedAt", dispatched_at as "dispatchedAt", completed_at as "completedAt",
+  mailbox.message_id as "messageId", mailbox.workspace_id as "workspaceId", caller_id as "callerId", source, status as state,
+  priority, method, attempts, enqueued_at as "enqueuedAt", dispatched_at as "dispatchedAt", completed_at as "completedAt",
   expires_at as "expiresAt", last_error as "lastError"`;
 
 /** `undefined`: there is no such message, or it is not kept any longer. */
@@ -106,4 +107,36 @@ async function page(db: Kysely<Tables>, which: RawBuilder<unknown>, limit: numbe
     limit ${limit}
   `.execute(db);
   return rows;
+}
+
+export interface Mailboxes {
+  readonly workspaceId: WorkspaceId;
+  readonly queued: number;
+  readonly dispatched: number;
+  readonly oldest: Date | null;
+}
+
+/** Every mailbox that holds something that has not ended; the fullest first. For an operator: it counts what is there. */
+export async function openMailboxes(db: Kysely<Tables>, limit: number): Promise<Mailboxes[]> {
+  const { rows } = await sql<Mailboxes>`
+    select workspace_id as "workspaceId", (count(*) filter (where status = 'queued'))::int as queued,
+      (count(*) filter (where status = 'dispatched'))::int as dispatched, min(enqueued_at) as oldest
+    from mailbox
+    where status = 'queued' or status = 'dispatched'
+    group by workspace_id
+    order by count(*) desc, workspace_id
+    limit ${limit}
+  `.execute(db);
+  return rows;
+}
+
+/** Whose message it is; `undefined`: there is no such message, or it is not kept any longer. */
+export async function ownerOfItem(db: Kysely<Tables>, messageId: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('mailbox')
+    .innerJoin('messages', 'messages.message_id', 'mailbox.message_id')
+    .select('mailbox.workspace_id')
+    .where('mailbox.message_id', '=', messageId)
+    .executeTakeFirst();
+  return row?.workspace_id;
 }

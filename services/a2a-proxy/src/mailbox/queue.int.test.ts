@@ -42,6 +42,7 @@ describe('a queued request', () => {
       queue_id: second,
       workspace_id: id,
       caller_id: null,
+      source: 'canvas',
       state: 'queued',
       position: 2,
       priority: 50,
@@ -296,5 +297,32 @@ describe('the list', () => {
     });
     expect(await list('', {})).toMatchObject({ status: 401, text: '{"error":"missing workspace auth token"}' });
     agent.release();
+  });
+});
+
+describe('an operator', () => {
+  it('sees which mailboxes hold something, and cancels what waits in any', async ({ world }) => {
+    const proxy = await world.proxy();
+    const { agent, id, queue } = await busyWorkspace(world, proxy);
+    const other = await world.workspace(agent, { name: 'borealis' });
+    const ask = (method: 'GET' | 'DELETE', path = '', identity: Identity = admin) =>
+      world.send(proxy, `/admin/a2a-queue${path}`, method, { identity });
+    expect((await ask('GET')).text).toBe('[]');
+    const item = (await world.call(proxy, other)).json.queue_id;
+    for (const text of ['a', 'b']) await queue(text);
+    const [full, small] = (await ask('GET')).json;
+    expect(full).toEqual({ workspace_id: id, name: expect.any(String), queued: 2, dispatched: 0, oldest_enqueued_at: ISO });
+    expect(small).toEqual({ workspace_id: other, name: 'borealis', queued: 1, dispatched: 0, oldest_enqueued_at: ISO });
+    expect((await ask('GET', '?limit=1')).json).toEqual([full]);
+
+    for (let time = 0; time < 2; time++)
+      expect(await ask('DELETE', `/${item}`)).toMatchObject({
+        status: 200,
+        text: `{"status":"cancelled","queue_id":"${item}","workspace_id":"${other}"}`,
+      });
+    for (const nothing of [randomUUID(), 'no-id']) expect(await ask('DELETE', `/${nothing}`)).toMatchObject(NOT_FOUND);
+    expect((await ask('GET')).json).toEqual([full]);
+    for (const method of ['GET', 'DELETE'] as const)
+      expect(await ask(method, method === 'GET' ? '' : `/${item}`, { kind: 'anonymous' })).toMatchObject({ status: 401 });
   });
 });

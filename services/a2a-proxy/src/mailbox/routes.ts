@@ -1,5 +1,13 @@
 /** Following queued requests: `/workspaces/:id/a2a/queue` (our addition), and `POST /admin/a2a-queue/drop-stale` (spec 2 §2.5). */
-import { isWorkspaceId, Json, platformUnavailable, Refusal } from '@molecule/contracts';
+import {
+  isWorkspaceId,
+  Json,
+  type MessageId,
+  MessageSource,
+  platformUnavailable,
+  Refusal,
+  type WorkspaceId,
+} from '@molecule/contracts';
 import { isUnavailable } from '@molecule/event-store';
 import { auth, defineAuth, doc, JSON_TYPE, json, type NodeBindings, type WithContext } from '@molecule/http';
 import type { Context, Hono } from 'hono';
@@ -8,7 +16,7 @@ import { canonical } from '../call/caller.ts';
 import type { Parts } from '../parts.ts';
 import { alreadyEnded, beingDispatched, type Drops } from './drops.ts';
 import type { Followers } from './follow.ts';
-import { hasEnded, type Item, itemOf, type KeptReply, type Listed, listItems } from './items.ts';
+import { hasEnded, type Item, itemOf, type KeptReply, type Listed, listItems, openMailboxes, ownerOfItem } from './items.ts';
 import { maySee, readerOf } from './reader.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -21,6 +29,7 @@ const QueueItem = z
     queue_id: z.string(),
     workspace_id: z.string(),
     caller_id: z.string().nullable(),
+    source: MessageSource,
     state: z.enum(['queued', 'dispatched', 'completed', 'failed', 'dropped']),
     position: z.int().nullable(),
     priority: z.int(),
@@ -103,6 +112,42 @@ const listDoc = doc({
   ],
 });
 
+const mailboxesDoc = doc({
+  summary: 'List the mailboxes that hold something',
+  source: 'addition',
+  query: z.object({ limit: z.int().default(DEFAULT_LIMIT).describe(`At most ${MAX_LIMIT}.`) }),
+  answers: {
+    200: {
+      description: 'The fullest first.',
+      body: z.array(
+        z.object({
+          workspace_id: z.string(),
+          name: z.string().nullable().describe('`null` for a workspace that is not known any longer.'),
+          queued: z.int(),
+          dispatched: z.int(),
+          oldest_enqueued_at: z.iso.datetime(),
+        }),
+      ),
+    },
+  },
+});
+
+const adminCancelDoc = doc({
+  summary: 'Cancel a request that is still queued, whosever it is',
+  source: 'addition',
+  answers: {
+    200: {
+      description: 'It will not be dispatched.',
+      body: z.strictObject({ status: z.literal('cancelled'), queue_id: z.string(), workspace_id: z.string() }),
+    },
+  },
+  refusals: [
+    ['not-found', NOT_FOUND],
+    ['conflict', beingDispatched().message, beingDispatched().body],
+    ['conflict', alreadyEnded().message, alreadyEnded().body],
+  ],
+});
+
 const staleDoc = doc({
   summary: 'Drop requests that have waited for too long',
   source: 'spec 2 §2.5',
@@ -117,13 +162,16 @@ const staleDoc = doc({
   ],
 });
 
-export interface QueueRouteParts extends Pick<Parts, 'ledger' | 'mode'> {
+export interface QueueRouteParts extends Pick<Parts, 'ledger' | 'mode' | 'directory'> {
   readonly drops: Drops;
   readonly followers: Followers;
   readonly liveTokens: (workspaceId: string) => number;
 }
 
-export function queueRoutes(app: Hono<WithContext>, { ledger, mode, drops, followers, liveTokens }: QueueRouteParts): void {
+export function queueRoutes(
+  app: Hono<WithContext>,
+  { ledger, mode, directory, drops, followers, liveTokens }: QueueRouteParts,
+): void {
   const readerIn = (c: Context<WithContext>) =>
     readerOf({
       header: canonical(c.req.header('x-workspace-id') ?? ''),
@@ -177,6 +225,23 @@ export function queueRoutes(app: Hono<WithContext>, { ledger, mode, drops, follo
     return json(c, items.map(wireItem));
   });
 
+  app.get('/admin/a2a-queue', mailboxesDoc, auth.admin, async (c) => {
+    const mailboxes = await openMailboxes(ledger.db, limitOf(c.req.query('limit') ?? ''));
+    const told = mailboxes.map(({ workspaceId, queued, dispatched, oldest }) => {
+      const name = directory.get(workspaceId)?.name ?? null;
+      return { workspace_id: workspaceId, name, queued, dispatched, oldest_enqueued_at: oldest };
+    });
+    return json(c, told);
+  });
+
+  app.delete('/admin/a2a-queue/:queue_id', adminCancelDoc, auth.admin, async (c) => {
+    const queueId = canonical(c.req.param('queue_id'));
+    const workspaceId = isWorkspaceId(queueId) ? await ownerOfItem(ledger.db, queueId) : undefined;
+    if (workspaceId === undefined) throw new Refusal('not-found', NOT_FOUND);
+    await drops.cancel({ messageId: queueId as MessageId, workspaceId: workspaceId as WorkspaceId });
+    return json(c, { status: 'cancelled', queue_id: queueId, workspace_id: workspaceId });
+  });
+
   app.post('/admin/a2a-queue/drop-stale', staleDoc, auth.admin, async (c) => {
     const minutes = minutesOf(c.req.query('max_age_minutes') ?? '');
     if (minutes === undefined) throw new Refusal('invalid', NO_AGE);
@@ -195,6 +260,7 @@ const wireItem = (item: Item) => ({
   queue_id: item.messageId,
   workspace_id: item.workspaceId,
   caller_id: item.callerId,
+  source: item.source,
   state: item.state,
   position: item.position,
   priority: item.priority,
