@@ -226,6 +226,13 @@ describe('the reference', () => {
       await admin(`DELETE /workspaces/${path}`);
     await checked.ask(`DELETE /workspaces/${other}`);
 
+    const formed = '--b\r\ncontent-disposition: form-data; name="files"; filename="a"\r\n\r\na\r\n--b--';
+    const headers = { 'content-type': 'multipart/form-data; boundary=b' };
+    for (const body of [formed, '--b--', 'no form'])
+      await checked.ask(`POST /workspaces/${id}/chat/uploads`, { ...asAdmin, headers, body });
+    for (const query of ['', '?path=a', '?path=/etc', '?path=/configs/..', '?path=/configs/config.yaml'])
+      await checked.ask(`GET /workspaces/${id}/chat/download${query}`, asAdmin);
+
     expect(checked.undocumented).toEqual([]);
     expect(checked.unasked).toEqual([]);
   });

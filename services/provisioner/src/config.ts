@@ -50,6 +50,10 @@ export const Config = z.object({
   AWARENESS_URL: text,
   /** Starts at a time. */
   PROVISION_CONCURRENCY: configPieces.count(4),
+  /** Chat files on their way in, at a time. Each may take 50 MiB of the disk meanwhile. */
+  UPLOADS_AT_ONCE: configPieces.count(16),
+  /** Chat files on their way out, at a time. Each may take 32 MiB of the disk meanwhile. */
+  DOWNLOADS_AT_ONCE: configPieces.count(64),
   /** Whether agents that are processes end with the platform (they are started again with it), or stay. */
   AGENTS_ON_STOP: z.enum(['stop', 'leave']).describe('stop, leave').default('stop'),
   /** Handed on to every agent, in seconds. */

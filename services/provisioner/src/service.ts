@@ -7,6 +7,8 @@ import { httpService, type RunningService, serviceApp } from '@molecule/http';
 import { type Basics, Counter, Histogram, type Scope } from '@molecule/service';
 import { Templates } from '@molecule/templates';
 import { openBackend } from './backends/choose.ts';
+import { chatRoutes } from './chat/routes.ts';
+import { Slots } from './chat/slots.ts';
 import type { Config } from './config.ts';
 import { consoleRoutes } from './console/routes.ts';
 import { containers } from './container/container.ts';
@@ -23,6 +25,13 @@ const MIGRATIONS = fileURLToPath(new URL('../../../migrations/provisioner', impo
 const TEND_EVERY_MS = 60_000;
 /** Spec 1 §2.5. */
 const HEALTH_EVERY_MS = 15_000;
+/** Spec 2 §5.1. */
+const UPLOAD_BYTES = 50 * 1024 * 1024;
+const UPLOAD_FILE_BYTES = 25 * 1024 * 1024;
+/** A client that sends or takes nothing for so long is not waited for. */
+const SILENCE_MS = 30_000;
+/** How long a backend may take to write what was received, or to find what was asked for. */
+const COPY_MS = 60_000;
 
 export interface ProvisionerOptions {
   /** In one process with the gateway: its port, once it listens. */
@@ -91,7 +100,22 @@ export async function createProvisioner(
     if (leads !== undefined && !leads.aborted) await sweepHealth(parts, runs, leads);
   });
   loops.every('backend-housekeeping', TEND_EVERY_MS, (signal) => backend.tend(signal));
-  return await chassis.serve(httpService(serviceApp(log).route('/', consoleRoutes())));
+  const chat = chatRoutes({
+    uploads: {
+      backend,
+      spool,
+      limits: { bodyBytes: UPLOAD_BYTES, fileBytes: UPLOAD_FILE_BYTES, silenceMs: SILENCE_MS },
+      copyMs: COPY_MS,
+      slots: new Slots('upload', config.UPLOADS_AT_ONCE, metrics),
+    },
+    downloads: {
+      backend,
+      startMs: COPY_MS,
+      silenceMs: SILENCE_MS,
+      slots: new Slots('download', config.DOWNLOADS_AT_ONCE, metrics),
+    },
+  });
+  return await chassis.serve(httpService(serviceApp(log).route('/', consoleRoutes()).route('/', chat)));
 }
 
 function measured(metrics: Basics['metrics']): (outcome: 'started' | 'failed' | 'given-up', seconds: number) => void {

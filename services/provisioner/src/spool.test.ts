@@ -20,6 +20,7 @@ describe('a spool', () => {
     for (let at = 0; at < bytes.length; at += 70_000) await file.write(bytes.subarray(at, at + 70_000));
     expect(file.size).toBe(300_000);
     expect((await buffer(file.content())).equals(bytes)).toBe(true);
+    expect((await buffer(file.content(5, 13))).equals(bytes.subarray(5, 13))).toBe(true);
     const pieces = await file.content().toArray();
     expect(Math.max(...pieces.map((piece: Buffer) => piece.length))).toBe(64 * 1024);
     await file.close();

@@ -52,18 +52,19 @@ export class SpooledFile {
     this.#size += piece.length;
   }
 
-  /** From its beginning. What is read from is not closed before. */
-  content(): Readable {
-    return Readable.from(this.#pieces(), { objectMode: false, highWaterMark: PIECE_BYTES });
+  /** All of it, or a part. What is read from is not closed before. */
+  content(from = 0, to = this.#size): Readable {
+    return Readable.from(this.#pieces(from, to), { objectMode: false, highWaterMark: PIECE_BYTES });
   }
 
   async close(): Promise<void> {
     await this.#handle.close();
   }
 
-  async *#pieces(): AsyncGenerator<Buffer> {
-    for (let position = 0; position < this.#size; ) {
-      const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES, position);
+  async *#pieces(from: number, to: number): AsyncGenerator<Buffer> {
+    for (let position = from; position < to; ) {
+      const wanted = Math.min(PIECE_BYTES, to - position);
+      const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafe(wanted), 0, wanted, position);
       if (bytesRead === 0) throw new Error('a spooled file ended too early');
       position += bytesRead;
       yield buffer.subarray(0, bytesRead);

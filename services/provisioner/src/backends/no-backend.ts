@@ -1,5 +1,5 @@
 /** No backend at all: external agents only. Every method answers, none crashes (spec 3 §1.1). */
-import { type Backend, NoBackendError } from './backend.ts';
+import { type Backend, type CopyInOutcome, type CopyOutOutcome, NoBackendError } from './backend.ts';
 
 export class NoBackend implements Backend {
   readonly name = 'none';
@@ -20,12 +20,12 @@ export class NoBackend implements Backend {
     return undefined;
   }
 
-  async copyIn() {
-    return { outcome: 'unavailable', cause: new NoBackendError() } as const;
+  async copyIn(): Promise<CopyInOutcome> {
+    return { outcome: 'unavailable', cause: new NoBackendError() };
   }
 
-  async copyOut() {
-    return { outcome: 'unavailable', cause: new NoBackendError() } as const;
+  async copyOut(): Promise<CopyOutOutcome> {
+    return { outcome: 'unavailable', cause: new NoBackendError() };
   }
 
   async removeVolume() {}

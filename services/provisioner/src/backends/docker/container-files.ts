@@ -9,6 +9,7 @@
  */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { Gate } from '@molecule/service';
 import type Docker from 'dockerode';
 import { extract, type Header, pack } from 'tar-stream';
 import { type AgentPath, directoriesTo, textOf } from '../agent-path.ts';
@@ -20,12 +21,14 @@ import { isNotFound } from './engine.ts';
 const KIND = { directory: 0x80000000, special: 0x0f280000 } as const; // links, devices, pipes, sockets, and what is none of all
 
 type Kind = 'file' | 'directory' | 'other';
+const LOOKS_AT_ONCE = 8;
 
 /** @throws when the engine could not write all of them; what it wrote is removed if possible (A3). */
 export async function putFiles(container: Docker.Container, files: readonly FileIn[], signal: AbortSignal): Promise<void> {
   const sources = await openAll(files);
   try {
-    const kinds = await Promise.all(files.map(({ path }) => kindOf(container, path, signal)));
+    const gate = new Gate(LOOKS_AT_ONCE);
+    const kinds = await Promise.all(files.map(({ path }) => gate.pass(() => kindOf(container, path, signal))));
     if (kinds.includes('directory')) throw new Error('a directory is in the place of a file');
     const isNew = (_: unknown, index: number) => kinds[index] === undefined;
     try {
@@ -128,12 +131,13 @@ async function directoriesFor(
   signal: AbortSignal,
 ): Promise<Map<string, Directory>> {
   const found = new Map<string, Directory>();
-  for (const path of paths) {
-    const way = directoriesTo(path);
-    if (way.length === 0) throw new TypeError('a root is no file');
+  const ways = new Map(paths.map(directoriesTo).map((way) => [way.map(textOf).at(-1), way]));
+  for (const way of ways.values()) {
+    const [root] = way;
+    if (root === undefined) throw new TypeError('a root is no file');
     const kinds = await Promise.all(way.map((directory) => kindOf(container, directory, signal)));
     const there = kinds.findIndex((kind) => kind !== 'directory');
-    if (kinds[0] === undefined) throw new Error(`the container has no ${path.root}`);
+    if (kinds[0] === undefined) throw new Error(`the container has no ${textOf(root)}`);
     if (there !== -1 && kinds[there] !== undefined) throw new Error(`${textOf(way[there] as AgentPath)} is no directory`);
     const deepest = way[there === -1 ? way.length - 1 : there - 1] as AgentPath;
     const owner = found.get(textOf(deepest)) ?? (await ownerOf(container, deepest, signal));

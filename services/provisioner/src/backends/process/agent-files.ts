@@ -32,10 +32,16 @@ export async function writeFiles(
   signal: AbortSignal,
 ): Promise<void> {
   const sources = await openAll(files.map(({ file }) => file));
+  const directories = new Map<string, Directory>();
   const written: Unnamed[] = [];
   try {
-    for (const [index, { file, place }] of files.entries())
-      written.push(await Unnamed.write(place, file, sources[index] as Readable, signal));
+    for (const [index, { file, place }] of files.entries()) {
+      const way = { base: place.base, names: place.names.slice(0, -1) };
+      const key = join(way.base, ...way.names);
+      const directory = directories.get(key) ?? (await Directory.forWriting(way));
+      directories.set(key, directory);
+      written.push(await Unnamed.write(directory, place.names.at(-1), { file, source: sources[index] as Readable, signal }));
+    }
     signal.throwIfAborted();
     for (const one of written) await one.name();
   } catch (error) {
@@ -43,7 +49,7 @@ export async function writeFiles(
     throw error;
   } finally {
     closeAll(sources);
-    for (const one of written) await one.close();
+    for (const directory of directories.values()) await directory.close();
   }
 }
 
@@ -97,17 +103,18 @@ class Unnamed {
     this.#name = name;
   }
 
-  static async write({ base, names }: Place, file: FileIn, source: Readable, signal: AbortSignal): Promise<Unnamed> {
-    const name = names.at(-1);
+  static async write(
+    directory: Directory,
+    name: string | undefined,
+    { file, source, signal }: { readonly file: FileIn; readonly source: Readable; readonly signal: AbortSignal },
+  ): Promise<Unnamed> {
     if (name === undefined) throw new TypeError('a root is no file');
-    const unnamed = new Unnamed(await Directory.onTheWay(base, names.slice(0, -1), 'made'), name);
+    const unnamed = new Unnamed(directory, name);
     try {
-      await unnamed.#directory.removeUnfinished(Date.now() - GIVEN_UP_AFTER_MS); // W3
       await unnamed.#write(file, source, signal);
       return unnamed;
     } catch (error) {
       await unnamed.undo().catch(() => {}); // the first failure is the one to tell
-      await unnamed.close();
       throw error;
     }
   }
@@ -134,10 +141,6 @@ class Unnamed {
   async undo(): Promise<void> {
     await rm(this.#at(this.#temporary), { force: true });
     if (this.#named) await rm(this.#at(this.#name), { force: true });
-  }
-
-  async close(): Promise<void> {
-    await this.#directory.close();
   }
 
   #at(name: string): string {
@@ -176,7 +179,14 @@ class Directory {
     return ON_LINUX ? `/proc/self/fd/${this.#handle.fd}/${name}` : join(this.#path, name);
   }
 
-  async removeUnfinished(beforeMs: number): Promise<void> {
+  /** The same, made where it is missing, and tidied up (W3). */
+  static async forWriting({ base, names }: Place): Promise<Directory> {
+    const directory = await Directory.onTheWay(base, names, 'made');
+    await directory.#removeUnfinished(Date.now() - GIVEN_UP_AFTER_MS);
+    return directory;
+  }
+
+  async #removeUnfinished(beforeMs: number): Promise<void> {
     const names = await readdir(ON_LINUX ? `/proc/self/fd/${this.#handle.fd}` : this.#path);
     for (const name of names.filter((one) => UNFINISHED.test(one))) {
       const found = await lstat(this.path(name)).catch(unlessThere);
