@@ -9,6 +9,7 @@ import { drainFigures } from './figures/drain.ts';
 import { heartbeatFigures } from './figures/heartbeats.ts';
 import { neighbourFigures } from './figures/neighbours.ts';
 import { readFigures } from './figures/reads.ts';
+import { recoveryFigures } from './figures/recovery.ts';
 import { registerFigures, watchFigures } from './figures/register.ts';
 import { socketFigures } from './figures/sockets.ts';
 import { embeddedFigures, startFigures } from './figures/start.ts';
@@ -36,6 +37,7 @@ const GROUPS = {
   a2a: () => withCluster((cluster) => a2aFigures(cluster, QUARTETS)),
   streams: () => withCluster((cluster) => streamFigures(cluster, QUARTETS)),
   drain: () => withCluster(drainFigures),
+  recovery: () => withCluster((cluster) => recoveryFigures(cluster, QUARTETS)),
   neighbours: () => withCluster((cluster) => neighbourFigures(cluster, QUARTETS)),
   commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),
   heartbeats: () => withCluster((cluster) => heartbeatFigures(cluster, QUARTETS, FLEETS)),
