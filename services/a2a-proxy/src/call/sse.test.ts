@@ -32,6 +32,16 @@ describe('server-sent events', () => {
     expect(read([`${': comment\n'.repeat(50)}data: 12345\n\n`], 20)).toEqual(['12345']);
   });
 
+  it('V2: are read byte by byte, also when a line has many', () => {
+    const text = 'é'.repeat(3_000);
+    expect(
+      read(
+        [...Buffer.from(`data: ${text}\n\n`)].map((byte) => Buffer.of(byte)),
+        10_000,
+      ),
+    ).toEqual([text]);
+  });
+
   it('V2: are the same however they are cut', () => {
     const line = fc.constantFrom('data: é€😀', 'data:x', 'data', 'id: 1', ': c', '');
     const lines = fc.array(fc.tuple(line, fc.constantFrom('\n', '\r', '\r\n')), { maxLength: 20 });

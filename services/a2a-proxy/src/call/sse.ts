@@ -2,11 +2,13 @@
  * Server-sent events, read out of bytes as they come (WHATWG HTML §9.2): what their data says, and nothing else of them.
  *
  *   V1. It holds no more than one event, of at most `maxLength` characters; what is larger is told as `null`.
- *   V2. It reads each character once, however small the pieces are that they come in.
+ *   V2. It reads each character once, and keeps no more of it, however small the pieces are that they come in.
  */
 import { StringDecoder } from 'node:string_decoder';
 
 const BREAK = /[\r\n]/g;
+/** So many pieces of a line are put together: one alone costs more than a character. */
+const MAX_PIECES = 1_024;
 const BYTE_ORDER_MARK = '\ufeff';
 
 export class SseReader {
@@ -18,6 +20,7 @@ export class SseReader {
   #afterCr = false;
   /** Of a line whose end has not come yet. */
   #line = '';
+  #pieces: string[] = [];
   #lineLength = 0;
   #data: string[] = [];
   /** Of the event so far, the line that is coming included. */
@@ -69,18 +72,27 @@ export class SseReader {
     this.#lineLength += piece.length;
     this.#length += piece.length;
     if (this.#length > this.#maxLength) this.forget(); // V1
-    if (!this.#tooLarge) this.#line += piece;
+    if (this.#tooLarge) return;
+    this.#pieces.push(piece);
+    if (this.#pieces.length === MAX_PIECES) this.#gather();
+  }
+
+  #gather(): void {
+    this.#line += this.#pieces.join('');
+    this.#pieces = [];
   }
 
   /** The event that is coming is told as too large. */
   forget(): void {
     this.#tooLarge = true;
     this.#line = '';
+    this.#pieces = [];
     this.#data = [];
   }
 
   #endLine(piece: string): void {
     this.#hold(piece);
+    this.#gather();
     const line = this.#line;
     const isBlank = this.#lineLength === 0;
     this.#line = '';
