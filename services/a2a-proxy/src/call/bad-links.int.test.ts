@@ -8,6 +8,7 @@ import { describe, expect } from 'vitest';
 import { it, message, type Running, type World } from '../testing/world.ts';
 
 const LANES = 8;
+const MANY = 2_000;
 
 /** What became of a message, as its sender heard it. */
 interface Told {
@@ -16,14 +17,18 @@ interface Told {
   readonly text: string;
 }
 
+/** What came was not whole, and the client knows. */
+const BROKEN_OFF = { status: 0, text: '' };
+
 /** Sends so many messages, some at once, each with its own id and text. */
-async function sendMany(world: World, proxy: Running, id: string, count: number): Promise<Told[]> {
+async function sendMany(world: World, proxy: Running, id: string, count: number, headers = {}): Promise<Told[]> {
   const told: Told[] = [];
   let sent = 0;
   const lane = async () => {
     while (sent < count) {
       const messageId = `m-${++sent}`;
-      const { status, text } = await world.call(proxy, id, { body: message(messageId, messageId) });
+      const call = world.call(proxy, id, { body: message(messageId, messageId), headers });
+      const { status, text } = await call.catch(() => BROKEN_OFF);
       told.push({ messageId, status, text });
     }
   };
@@ -51,7 +56,7 @@ describe('an agent that closes idle connections at their worst moment', () => {
     const agent = await world.agent();
     const id = await world.workspace(agent);
     const { happens } = chance(1);
-    const sending = sendMany(world, proxy, id, 3_000);
+    const sending = sendMany(world, proxy, id, MANY);
     let isSending = true;
     const pest = (async () => {
       // In every turn of the loop: also in those in which a request has left, and the agent has not looked yet.
@@ -65,9 +70,9 @@ describe('an agent that closes idle connections at their worst moment', () => {
     expect(new Set(told.map(({ status }) => status)).isSubsetOf(new Set([200, 202]))).toBe(true);
     expect(told.filter(({ status }) => status === 200).filter((one) => !isOwnAnswer(one))).toEqual([]);
     world.beat(id);
-    expect(await world.settled(proxy, told.length, 30_000)).toMatchObject({ accepted: 3_000, completed: 3_000, balanced: true });
+    expect(await world.settled(proxy, told.length, 30_000)).toMatchObject({ accepted: MANY, completed: MANY, balanced: true });
     const counts = arrivals(agent.messageIds);
-    expect(counts.size).toBe(3_000);
+    expect(counts.size).toBe(MANY);
     expect([...counts].filter(([, count]) => count !== 1)).toEqual([]);
     expect(await inFlight(opsPort)).toBe('0');
   });
@@ -85,20 +90,23 @@ describe('a link that is cut at any byte', () => {
     ['answers', 1],
     ['answers', 2],
     ['streams', 3],
+    ['streams to clients that ask for it', 4],
   ] as const)(
     'loses nothing and passes on nothing that is cut off, while the agent %s (seed %i)',
     async ([does, seed], { world }) => {
       const opsPort = await freePort();
       const proxy = await world.proxy({ OPS_PORT: `${opsPort}` });
       const agent = await world.agent();
-      if (does === 'streams') agent.behave({ kind: 'stream', chunks: ['a', 'b', 'c'], everyMs: 0 });
+      const isStream = does !== 'answers';
+      const asks = does === 'streams to clients that ask for it';
+      if (isStream) agent.behave({ kind: 'stream', chunks: ['a', 'b', 'c'], everyMs: 0 });
       const luck = chance(seed);
       let isBad = true;
       const relay = await startRelay(agent.url, () => (isBad ? cutAnywhere(luck) : null));
       await world.onClose(() => relay.close());
       const id = await world.workspace(relay);
 
-      const told = await sendMany(world, proxy, id, 300);
+      const told = await sendMany(world, proxy, id, 300, asks ? { accept: 'text/event-stream' } : {});
       expect(relay.cuts).toBeGreaterThan(50);
       isBad = false;
       await waitFor(
@@ -114,14 +122,14 @@ describe('a link that is cut at any byte', () => {
       const counts = arrivals(agent.messageIds);
       const once = (one: Told) => counts.get(one.messageId) === 1;
       const answered = told.filter(({ status }) => status === 200);
-      const broken = told.filter(({ status }) => status === 502);
+      const broken = told.filter(({ status }) => status === (asks ? BROKEN_OFF.status : 502));
       const queued = told.filter(({ status }) => status === 202);
       expect(answered.length + broken.length + queued.length).toBe(300);
       for (const some of [answered, broken, queued]) expect(some.length).toBeGreaterThan(0);
       // Whoever has an answer has their own, whole; it was delivered once, and so was what is said to be.
       const isWhole = ({ text }: Told) => text.endsWith('\n\n') && text.match(/^data: /gm)?.length === 3;
-      expect(answered.filter((one) => !(once(one) && (does === 'streams' ? isWhole(one) : isOwnAnswer(one))))).toEqual([]);
-      const unread = '{"error":"failed to read agent response","delivery_confirmed":true}';
+      expect(answered.filter((one) => !(once(one) && (isStream ? isWhole(one) : isOwnAnswer(one))))).toEqual([]);
+      const unread = asks ? '' : '{"error":"failed to read agent response","delivery_confirmed":true}';
       expect(broken.filter((one) => !(once(one) && one.text === unread))).toEqual([]);
       // What was queued arrived from there, if not before: each attempt is in the log.
       expect(queued.filter(({ messageId }) => !counts.has(messageId))).toEqual([]);

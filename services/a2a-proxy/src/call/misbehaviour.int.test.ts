@@ -176,7 +176,7 @@ const isDelivered = (outcome: Outcome) =>
 
 describe('a call to an agent that', () => {
   it.for(CATALOGUE)('%s ends as specified, and the next one is answered', async ([, behaviour, outcome], { world }) => {
-    const { proxy, agent, id } = await oneAgent(world);
+    const { proxy, agent, id } = await oneAgent(world, behaviour);
     agent.behaveNext(behaviour);
     const { status, text } = await world.call(proxy, id, { body: message('first', 'm-1') });
     expect({ status, text }).toEqual(told(outcome));
@@ -202,6 +202,24 @@ describe('a call to an agent that', () => {
       if (!isDelivered(outcome)) expect(first).not.toHaveProperty('response_body');
     }
     await waitFor(() => agent.atOnce === 0 && agent.sockets <= 2, { what: 'the connections that went wrong to be gone' });
+  });
+});
+
+describe('a client that asks for a stream', () => {
+  const noStream = CATALOGUE.filter(([what]) =>
+    ['resets the connection', 'within the body', 'with an object', '202 itself', 'no text', 'twice at once', 'metadata'].some(
+      (part) => what.includes(part),
+    ),
+  );
+  it.for(noStream)('and calls an agent that %s is told the same', async ([, behaviour, outcome], { world }) => {
+    const { proxy, agent, id } = await oneAgent(world, behaviour);
+    agent.behaveNext(behaviour);
+    const headers = { accept: 'text/event-stream' };
+    const { status, text, headers: got } = await world.call(proxy, id, { headers });
+    expect({ status, text }).toEqual(told(outcome));
+    expect(got['content-type']).toMatch(/^application\/json/);
+    expect((await world.call(proxy, id, { headers, body: message('second') })).json.result.parts[0].text).toBe('second');
+    expect(await world.settled(proxy, 2)).toMatchObject({ accepted: 2, balanced: true });
   });
 });
 
@@ -332,7 +350,7 @@ const ATTEMPTS: readonly (readonly [what: string, Behaviour, end: string, lastEr
 
 describe('a message from the mailbox, to an agent that', () => {
   it.for(ATTEMPTS)('%s', async ([, behaviour, end, lastError], { world }) => {
-    const { proxy, agent, id } = await oneAgent(world);
+    const { proxy, agent, id } = await oneAgent(world, behaviour);
     agent.behave({ kind: 'reset' });
     const first = (await world.call(proxy, id, { body: message('first', 'm-1') })).json.queue_id;
     await world.call(proxy, id, { body: message('second', 'm-2') });
@@ -365,8 +383,11 @@ describe('a message from the mailbox, to an agent that', () => {
   });
 });
 
-const oneAgent = async (world: World) => {
-  const proxy = await world.proxy({ A2A_IDLE_TIMEOUT_SECONDS: '1' });
+/** With these a call ends by the idle clock. */
+const IDLING: ReadonlySet<Behaviour['kind']> = new Set(['hang', 'headers-only', 'trickle']);
+
+const oneAgent = async (world: World, behaviour?: Behaviour) => {
+  const proxy = await world.proxy(behaviour && IDLING.has(behaviour.kind) ? { A2A_IDLE_TIMEOUT_SECONDS: '1' } : {});
   const agent = await world.agent();
   return { proxy, agent, id: await world.workspace(agent, { name: 'borealis' }) };
 };
