@@ -30,6 +30,8 @@ export const Config = z.object({
   A2A_MAILBOX_LIMIT: configPieces.count(1_000),
   /** How long a message may wait before it is dropped, in seconds; absent, for ever. */
   A2A_MAILBOX_TTL_SECONDS: configPieces.seconds(1).removeDefault().optional(),
+  /** How many calls of agents to agents may lead to one another. */
+  A2A_MAX_DEPTH: configPieces.count(16),
   /** How many delegations one process carries out at once; what is beyond waits in the database. */
   A2A_DELEGATIONS_AT_ONCE: configPieces.count(200),
   /** How many delegations of one workspace may wait to be begun. */

@@ -1,5 +1,5 @@
 /** The a2a-proxy's tables, as `migrations/a2a-proxy/` makes them. */
-import type { MessageSource } from '@molecule/contracts';
+import type { Lineage, MessageSource } from '@molecule/contracts';
 import type { ColumnType, Generated } from 'kysely';
 
 export type ItemStatus = 'queued' | 'dispatched' | 'completed' | 'failed' | 'dropped';
@@ -41,6 +41,8 @@ export interface Tables {
     status: ItemStatus;
     worker: string | null;
     last_error: string | null;
+    /** JSON text when written. */
+    lineage: ColumnType<Lineage | null, string | null, string | null>;
     expires_at: Instant | null;
   };
   delegations: {
@@ -64,6 +66,8 @@ export interface Tables {
     task: ColumnType<unknown, string | null, string | null>;
     message_id: string;
     result_id: string;
+    /** JSON text when written. */
+    origin: ColumnType<unknown, string | null, string | null>;
     created_at: Generated<Date>;
   };
   delegation_waits: {

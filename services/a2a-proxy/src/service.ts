@@ -34,6 +34,7 @@ import { delegations } from './delegation/delegation.ts';
 import { openDelegations } from './delegation/open.ts';
 import { delegationRoutes } from './delegation/routes.ts';
 import { createDialled } from './dialled.ts';
+import { Lineages } from './lineage/lineages.ts';
 import { Drains } from './mailbox/drain.ts';
 import { Drops } from './mailbox/drops.ts';
 import { Mailbox } from './mailbox/enqueue.ts';
@@ -179,12 +180,15 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
     onGone: (id) => waiting.remove(id),
     onAwaited: (id) => delegating.await(id),
   });
+  const lineages = new Lineages({ ...parts, maxDepth: config.A2A_MAX_DEPTH, hasOthers: () => workers.hasOthers });
+  lineages.expose(metrics);
   const streams = new Streams(config.A2A_STREAM_STALL_SECONDS * 1000);
   const drains: Drains = new Drains({
     ...parts,
     admissions,
     waiting,
     streams,
+    lineages,
     lease: () => workers.lease,
     dropAll: (id) => mailbox.dropAll(id),
     reportDead,
@@ -193,6 +197,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   const calls = new DirectCalls({
     ...parts,
     admissions,
+    lineages,
     mailbox,
     once: new Once({ ledger, worker: instance, newId, isLive: (worker) => workers.isLive(worker) }),
     onAnswered: (workspaceId) => drains.nudge(workspaceId, 'answered'),
@@ -210,6 +215,7 @@ export async function createA2aProxy(config: Config, basics: Basics, scope: Scop
   const delegating = openDelegations({
     ...parts,
     calls,
+    lineages,
     loops,
     metrics,
     mayTakeOver: () => workers.mayTakeOver,

@@ -43,6 +43,7 @@ export class Workers {
   readonly #options: WorkersOptions;
   #lease: Lease;
   #graceUntilMs = Number.POSITIVE_INFINITY;
+  #others = 0;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -59,14 +60,21 @@ export class Workers {
     return this.#lease.holds() && this.#options.clock.monotonicMs() >= this.#graceUntilMs;
   }
 
+  /** Whether other processes were alive when it was last looked. */
+  get hasOthers(): boolean {
+    return this.#others > 0;
+  }
+
   async renew(): Promise<void> {
     const { ledger, clock, worker, leaseMs, oldestOpenMs } = this.#options;
     const asked = clock.monotonicMs();
-    await sql`
+    const { rows } = await sql<{ others: number }>`
       insert into workers (worker, alive_until, open_since)
       values (${worker}, now() + ${leaseMs} * interval '1 millisecond', now() - ${oldestOpenMs() + MARGIN_MS} * interval '1 millisecond')
       on conflict (worker) do update set alive_until = excluded.alive_until, open_since = excluded.open_since
+      returning (select count(*)::int from workers others where others.worker <> ${worker} and others.alive_until > now()) as others
     `.execute(ledger.db);
+    this.#others = rows[0]?.others ?? 0;
     // What ended while we asked stays ended: the others may have acted in between.
     if (this.#lease.holds()) return this.#lease.extend(asked);
     this.#lease = new Lease(clock, leaseMs, asked);

@@ -1,5 +1,6 @@
 /** What a caller is told: the exact texts of spec 2 §1, ready to be written. */
 import { STATUS_CODES } from 'node:http';
+import type { LineageRefusal } from '../lineage/refused.ts';
 
 export interface Answer {
   readonly status: number;
@@ -83,6 +84,8 @@ export const answers = {
     httpStatus >= 200 && httpStatus < 300
       ? { status: httpStatus, body: JSON.stringify({ recorded: true, status: httpStatus }), error: null }
       : refusal(502, error || `HTTP ${httpStatus}`, { recorded: true, status: httpStatus }),
+  /** Our addition: what led to the call forbids it. */
+  lineage: ({ error, ...more }: LineageRefusal): Answer => refusal(409, error, more),
   upstreamError: (status: number, error: string): Answer => refusal(status, error),
 } as const;
 

@@ -6,6 +6,8 @@
  */
 import type { WorkspaceId } from '@molecule/contracts';
 import { type ActivityRow, answeredRow, failedRow, storable, type Written } from '../activity/row.ts';
+import type { OpenCall } from '../lineage/lineage.ts';
+import type { Lineages } from '../lineage/lineages.ts';
 import type { Mailbox, Wish } from '../mailbox/enqueue.ts';
 import type { Envelope } from '../message/decisions.ts';
 import type { Parts } from '../parts.ts';
@@ -36,6 +38,8 @@ export interface DirectCall extends Wish {
   /** Where the events go that the caller asks for with this method, if it does. */
   readonly eventsTo?: (method: string) => EventSink | undefined;
   readonly limitMs: number;
+  /** What led to it, if that was known before; `null`: nothing did. Else it is what is open at the caller now. */
+  readonly origin?: OpenCall | null;
   /** Given by a service of ours that asks again rather than twice; else `null`. */
   readonly messageId: string | null;
 }
@@ -44,6 +48,7 @@ export interface DirectParts extends Parts {
   readonly admissions: Admissions;
   readonly mailbox: Mailbox;
   readonly once: Once;
+  readonly lineages: Lineages;
   /** A call to the workspace was answered: there may be room now. */
   readonly onAnswered: (workspaceId: string) => void;
   /** The agent's container is gone: tells the registry. */
@@ -90,18 +95,25 @@ export class DirectCalls {
     if (request === null) return this.#refuse(answers.invalidJson, respond);
 
     const { entry, endpoint } = admission;
+    const messageId = (call.messageId ?? newId()) as Envelope['messageId'];
+    const callerId = call.caller.id;
+    const targetId = entry.workspaceId;
+    const led = callerId === null ? null : await this.#parts.lineages.judge({ messageId, callerId, targetId }, call.origin);
+    if (led && 'answer' in led) return this.#refuse(led.answer, respond);
     const envelope: Envelope = {
-      messageId: (call.messageId ?? newId()) as Envelope['messageId'],
-      workspaceId: entry.workspaceId,
-      callerId: call.caller.id,
+      messageId,
+      workspaceId: targetId,
+      callerId,
       source: call.caller.source,
       method: storable(request.method).slice(0, MAX_METHOD),
+      ...led,
     };
     const before = call.messageId === null ? null : await this.#parts.once.begin(envelope);
     if (before) return this.#refuse(before, respond);
 
     const recording = recorder.begin(envelope, { durable: call.messageId !== null });
     const { headers, limitMs } = call;
+    const leave = this.#parts.lineages.enter(envelope);
     const sent = await send(this.#parts, {
       entry,
       endpoint,
@@ -110,7 +122,7 @@ export class DirectCalls {
       events: call.eventsTo?.(request.method),
       limitMs,
       direct: true,
-    });
+    }).finally(leave);
     const exchange = { call, request, envelope, recording, name: entry.name || entry.workspaceId };
     try {
       await this.#conclude(exchange, sent, respond);

@@ -11,6 +11,8 @@ import { sql } from 'kysely';
 import { storable } from '../activity/row.ts';
 import { putActivity } from '../activity/store.ts';
 import type { DelegationStatus, Tables } from '../database.ts';
+import type { OpenCall } from '../lineage/lineage.ts';
+import type { Lineages } from '../lineage/lineages.ts';
 import { storableKey } from '../mailbox/enqueue.ts';
 import type { Parts } from '../parts.ts';
 import { type About, type Decision, dispatch, type NextCall, queue, send, settle, stitch, tell } from './decisions.ts';
@@ -22,6 +24,8 @@ export interface Job {
   readonly task: string;
   /** Of its first call. */
   readonly messageId: MessageId;
+  /** The call that was open at the delegating workspace; `null`: it delegates of its own accord. */
+  readonly origin: OpenCall | null;
 }
 
 export type Kept =
@@ -38,7 +42,9 @@ export interface Asked {
   readonly key: string | null;
 }
 
-export type BookParts = Pick<Parts, 'ledger' | 'instants' | 'newId' | 'worker'>;
+export interface BookParts extends Pick<Parts, 'ledger' | 'instants' | 'newId' | 'worker'> {
+  readonly lineages: Pick<Lineages, 'originOf'>;
+}
 
 export class DelegationBook {
   readonly #parts: BookParts;
@@ -50,10 +56,11 @@ export class DelegationBook {
   }
 
   /** What a delegation will be known by, before it is kept. */
-  draft({ workspaceId, targetId, task }: Asked): Job {
+  async draft({ workspaceId, targetId, task }: Asked): Promise<Job> {
     const id = this.#parts.newId();
     const about = { trackingId: id as DelegationId, delegationId: id, workspaceId, targetId };
-    return { about, task, messageId: this.#parts.newId() as MessageId };
+    const origin = await this.#parts.lineages.originOf(workspaceId, targetId);
+    return { about, task, messageId: this.#parts.newId() as MessageId, origin };
   }
 
   /** B1. */
@@ -77,12 +84,12 @@ export class DelegationBook {
   async record({ workspaceId, targetId, task }: Omit<Asked, 'key'>, delegationId: string): Promise<void> {
     const trackingId = this.#parts.newId() as DelegationId;
     const about = { trackingId, delegationId: storable(delegationId), workspaceId, targetId };
-    const job = { about, task, messageId: this.#parts.newId() as MessageId };
+    const job = { about, task, messageId: this.#parts.newId() as MessageId, origin: null };
     await this.#keep(job, { key: null, by: 'agent', replaces: null });
   }
 
   async #keep(
-    { about, task, messageId }: Job,
+    { about, task, messageId, origin }: Job,
     { key, by, replaces }: { readonly key: string | null; readonly by: 'platform' | 'agent'; readonly replaces: string | null },
   ): Promise<void> {
     const { ledger, instants, newId } = this.#parts;
@@ -104,6 +111,7 @@ export class DelegationBook {
           task: by === 'platform' ? JSON.stringify(task) : null,
           message_id: messageId,
           result_id: resultId,
+          origin: origin && JSON.stringify(origin),
         })
         .execute();
       await putActivity(tx, requestRow(where, about, task, by === 'platform' ? 'pending' : 'dispatched'));

@@ -1,6 +1,7 @@
 /** The parts of delegations, put together. */
 import type { Directory } from '@molecule/directory';
 import { type Basics, exposeCounters, exposeGauge } from '@molecule/service';
+import type { Lineages } from '../lineage/lineages.ts';
 import { followEnds } from '../mailbox/triggers.ts';
 import type { Parts } from '../parts.ts';
 import { DelegationBook } from './book.ts';
@@ -11,6 +12,7 @@ export interface DelegationParts extends Parts, Pick<RunnerParts, 'calls' | 'atO
   readonly directory: Directory;
   readonly loops: Basics['loops'];
   readonly metrics: Basics['metrics'];
+  readonly lineages: Lineages;
   readonly mayTakeOver: () => boolean;
   /** How many of one workspace may wait to be begun. */
   readonly limit: number;

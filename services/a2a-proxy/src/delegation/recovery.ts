@@ -14,6 +14,7 @@ import { sql } from 'kysely';
 import { answers, reasonPhrase } from '../call/answer.ts';
 import { replyText } from '../call/classify.ts';
 import type { DelegationStatus } from '../database.ts';
+import type { OpenCall } from '../lineage/lineage.ts';
 import { INTERRUPTED } from '../message/decisions.ts';
 import { calls, type End } from '../message/message.ts';
 import type { Parts } from '../parts.ts';
@@ -43,12 +44,13 @@ interface Open extends About {
   readonly firstId: MessageId | null;
   /** JSON text. */
   readonly task: string | null;
+  readonly origin: OpenCall | null;
   readonly ageMs: number;
 }
 
 const OPEN = sql`
   d.tracking_id as "trackingId", d.delegation_id as "delegationId", d.workspace_id as "workspaceId", d.target_id as "targetId",
-  d.message_id as "messageId", d.attempt, d.worker, t.message_id as "firstId", t.task::text as task,
+  d.message_id as "messageId", d.attempt, d.worker, t.message_id as "firstId", t.task::text as task, t.origin,
   (extract(epoch from now() - d.sent_at) * 1000)::float8 as "ageMs"`;
 
 export class DelegationRecovery {
@@ -97,7 +99,7 @@ export class DelegationRecovery {
       if (open.task === null || open.firstId === null) {
         log.warn({ delegationId: open.delegationId }, 'a delegation whose task is gone is given up');
         await book.end(about, abandon(about, NO_TASK), { outcome: 'failed', error: NO_TASK });
-      } else if (!runner.start({ about, task: JSON.parse(open.task), messageId: open.firstId })) return;
+      } else if (!runner.start({ about, task: JSON.parse(open.task), messageId: open.firstId, origin: open.origin })) return;
     }
   }
 
@@ -158,7 +160,7 @@ export class DelegationRecovery {
     const isOursAlready = from === worker && call.attempt === open.attempt;
     if (isOursAlready || (await book.dispatch(about, { ...call, from })))
       runner.resume(
-        { about, task: JSON.parse(open.task), messageId: call.messageId },
+        { about, task: JSON.parse(open.task), messageId: call.messageId, origin: open.origin },
         { ...call, limitMs: LIMIT_MS - open.ageMs },
       );
   }

@@ -141,7 +141,7 @@ export function delegationRoutes(app: Hono<WithContext>, { ledger, directory, bo
       if (!isWorkspaceId(targetId)) throw new Refusal('invalid', INVALID_TARGET);
       if (targetId === workspaceId) throw new Refusal('invalid', SELF);
       const asked = { workspaceId, targetId, task, key: idempotency_key || null };
-      const job = book.draft(asked);
+      const job = await book.draft(asked);
       const accepted = { delegation_id: job.about.delegationId, status: 'delegated', target_id };
       let kept: Kept;
       try {

@@ -137,7 +137,7 @@ export class DelegationRunner {
   }
 
   /** One call; as long as nothing was sent because the platform could not, again. `undefined`: we are stopping. */
-  async #call({ about, task }: Job, messageId: MessageId, deadline: number): Promise<Called | undefined> {
+  async #call({ about, task, origin }: Job, messageId: MessageId, deadline: number): Promise<Called | undefined> {
     const { calls, clock, log } = this.#parts;
     const body = callBody(about.delegationId, task);
     for (let failures = 1; ; failures++) {
@@ -148,7 +148,7 @@ export class DelegationRunner {
       try {
         const { workspaceId, targetId } = about;
         const caller = { source: 'workspace', id: workspaceId, name: workspaceId } as const;
-        await calls.handle({ caller, target: targetId, body, limitMs, messageId }, (given) => {
+        await calls.handle({ caller, target: targetId, body, limitMs, messageId, origin }, (given) => {
           answer = given;
         });
       } catch (error) {

@@ -22,6 +22,7 @@ import { type Sent, send } from '../call/sender.ts';
 import type { Streams } from '../call/stream.ts';
 import { a2aResponse } from '../call/told.ts';
 import type { Lease } from '../lease.ts';
+import type { Lineages } from '../lineage/lineages.ts';
 import { type Attempt, claim, settle } from '../message/decisions.ts';
 import { messages } from '../message/message.ts';
 import { nextWaiting, type WaitingMessage } from '../message/projections/mailbox.ts';
@@ -38,6 +39,7 @@ export interface DrainParts extends Parts {
   readonly admissions: Admissions;
   readonly waiting: Waiting;
   readonly streams: Streams;
+  readonly lineages: Lineages;
   /** For how long the others know this process to be alive; what it holds after that may be taken over. */
   readonly lease: () => Lease;
   readonly reportDead: (workspaceId: WaitingMessage['workspaceId'], detail: string) => void;
@@ -182,6 +184,7 @@ export class Drains {
       callerId: next.callerId,
       source: next.source,
       method: next.method,
+      ...(next.lineage && { lineage: next.lineage }),
     };
     const { facts } = await ledger.transact(
       messages,
@@ -294,6 +297,7 @@ export class Drains {
       return { result: failed(admission.answer.error), reached: false };
     }
     const { entry, endpoint } = admission;
+    const leave = this.#parts.lineages.enter(message);
     const sent = await send(this.#parts, {
       entry,
       endpoint,
@@ -303,7 +307,7 @@ export class Drains {
       limitMs: limitOf(caller, ''),
       direct: false,
       lease,
-    });
+    }).finally(leave);
     switch (sent.kind) {
       case 'reply':
         return {

@@ -6,7 +6,7 @@
  *   M3. A message that finds the agent busy again waits as before, and the attempt does not count.
  *   M4. After MAX_ATTEMPTS counted attempts it has failed.
  */
-import type { A2aFact, MessageId, MessageSource, WorkspaceId } from '@molecule/contracts';
+import type { A2aFact, Lineage, MessageId, MessageSource, WorkspaceId } from '@molecule/contracts';
 import type { Message } from './message.ts';
 
 export type Decision = (state: Message) => readonly A2aFact[];
@@ -26,6 +26,8 @@ export interface Envelope {
   readonly callerId: WorkspaceId | null;
   readonly source: MessageSource;
   readonly method: string;
+  /** Of calls of agents to agents. */
+  readonly lineage?: Lineage | undefined;
 }
 
 /** A direct call begins that must not begin twice. */

@@ -1,5 +1,5 @@
 /** The mailbox of each workspace: which facts change an item, and how items are asked for. */
-import type { A2aFact, MessageId, MessageSource, RecordedA2aFact, WorkspaceId } from '@molecule/contracts';
+import type { A2aFact, Lineage, MessageId, MessageSource, RecordedA2aFact, WorkspaceId } from '@molecule/contracts';
 import type { Projection } from '@molecule/event-store';
 import { type Kysely, sql, type Updateable } from 'kysely';
 import type { Tables } from '../../database.ts';
@@ -13,7 +13,8 @@ export const mailbox: Projection<Tables, A2aFact> = {
 
     switch (fact.type) {
       case 'a2a.queued': {
-        const { messageId, workspaceId, callerId, source, priority, method, idempotencyKey, enqueuedAt, expiresAt } = fact.data;
+        const { messageId, workspaceId, callerId, source, priority, method, idempotencyKey, enqueuedAt, expiresAt, lineage } =
+          fact.data;
         await db
           .insertInto('mailbox')
           .values({
@@ -33,6 +34,7 @@ export const mailbox: Projection<Tables, A2aFact> = {
             worker: null,
             last_error: null,
             expires_at: expiresAt ?? null,
+            lineage: lineage ? JSON.stringify(lineage) : null,
           })
           .onConflict((row) => row.column('message_id').doNothing())
           .execute();
@@ -95,6 +97,7 @@ export interface WaitingMessage {
   readonly enqueuedAt: Date;
   /** Of the request, if it was part of a trace. */
   readonly traceparent: string | null;
+  readonly lineage?: Lineage;
 }
 
 /** How full a workspace's mailbox is, and what comes next: priority, then age. `next` is absent when nothing waits. */
@@ -113,15 +116,16 @@ export async function nextWaiting(
     headers: string[];
     enqueuedAt: Date;
     traceparent: string | null;
+    lineage: Lineage | null;
   }>`
     select c.claimed, c.lately as "claimedLately", n.message_id as "messageId", n.caller_id as "callerId", n.source, n.method, n.body, n.headers,
-      n.enqueued_at as "enqueuedAt", n.traceparent
+      n.enqueued_at as "enqueuedAt", n.traceparent, n.lineage
     from (
       select count(*)::int as claimed, (count(*) filter (where dispatched_at > now() - interval '5 seconds'))::int as lately
       from mailbox where workspace_id = ${workspaceId} and status = 'dispatched'
     ) c
     left join lateral (
-      select mailbox.message_id, caller_id, source, method, body, headers, enqueued_at, traceparent
+      select mailbox.message_id, caller_id, source, method, body, headers, enqueued_at, traceparent, lineage
       from mailbox join messages on messages.message_id = mailbox.message_id
       where mailbox.workspace_id = ${workspaceId} and status = 'queued' and (expires_at is null or expires_at > now())
       order by priority desc, sequence
@@ -130,12 +134,12 @@ export async function nextWaiting(
   `.execute(db);
   const row = rows[0];
   if (!row) return { claimed: 0, claimedLately: 0, next: undefined };
-  const { claimed, claimedLately, messageId, ...message } = row;
+  const { claimed, claimedLately, messageId, lineage, ...message } = row;
   if (messageId === null) return { claimed, claimedLately, next: undefined };
   return {
     claimed,
     claimedLately,
-    next: { ...message, messageId, workspaceId: workspaceId as WorkspaceId },
+    next: { ...message, messageId, workspaceId: workspaceId as WorkspaceId, ...(lineage && { lineage }) },
   };
 }
 
