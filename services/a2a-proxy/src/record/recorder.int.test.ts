@@ -61,7 +61,12 @@ describe('while the database is away', () => {
     await database.stop();
     for (let n = 0; n < 100; n++) expect((await world.call(proxy, id)).status).toBe(200);
     agent.behaveNext({ kind: 'reset' });
-    expect((await world.call(proxy, id)).status).toBe(503);
+    const busy = await world.call(proxy, id);
+    expect(busy).toMatchObject({
+      status: 503,
+      text: '{"error":"workspace agent busy — retry after a short backoff","busy":true,"retry_after":30}',
+    });
+    expect(busy.headers['retry-after']).toBe('30');
     expect(await world.send(proxy, `/workspaces/${id}/activity`, 'GET', { identity: admin })).toMatchObject({
       status: 503,
       json: { code: 'platform_unavailable' },
