@@ -4,10 +4,12 @@
  *   X1. An answer that breaks off is never completed as if it were whole: the client's connection is destroyed.
  *   X2. A client that goes away ends a GET or HEAD upstream, and a stream of events, so that streams end: what then becomes of the work
  *       is for the server to say. Everything else runs to its end (spec 2 §1.7).
+ *   X3. An answer may come before the body has been sent: the client's next request is read all the same.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { readBody } from './body.ts';
+import { BodyError, readBody } from './body.ts';
 
 /** Bodies up to this size are read whole before they are sent on; larger ones, and those of unknown size, are streamed. */
 const BUFFERED_BYTES = 64 * 1024;
@@ -177,9 +179,25 @@ function namedByConnection(value: OutgoingHttpHeaders[string]): ReadonlySet<stri
 }
 
 /** @throws BodyError when the client goes away, or is too slow */
-export async function requestBody(req: IncomingMessage): Promise<Buffer | IncomingMessage | null> {
+export async function requestBody(req: IncomingMessage): Promise<Buffer | Readable | null> {
   const length = req.headers['content-length'];
-  if (length === undefined) return req.headers['transfer-encoding'] === undefined ? null : req;
+  if (length === undefined) return req.headers['transfer-encoding'] === undefined ? null : onItsWay(req);
   if (Number(length) === 0) return null;
-  return Number(length) <= BUFFERED_BYTES ? readBody(req, { maxBytes: BUFFERED_BYTES }) : req;
+  return Number(length) <= BUFFERED_BYTES ? readBody(req, { maxBytes: BUFFERED_BYTES }) : onItsWay(req);
+}
+
+/** The body as it comes. What is left of it when nobody takes any more is read and dropped (X3). */
+function onItsWay(req: IncomingMessage): Readable {
+  const body = new PassThrough();
+  const broken = () => {
+    if (!req.complete) body.destroy(new BodyError('aborted'));
+  };
+  req.on('error', broken).on('close', broken);
+  // Whoever sends it on hears of it as well; between two attempts nobody else listens.
+  body.on('error', () => undefined);
+  body.once('close', () => {
+    req.off('close', broken).unpipe(body);
+    req.resume();
+  });
+  return req.pipe(body);
 }

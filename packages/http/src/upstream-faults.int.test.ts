@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { request } from 'undici';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Closing, deadPort, exchange, startServer } from './testing.ts';
 import { answerText, startHops } from './testing-hops.ts';
 
@@ -219,4 +219,31 @@ describe('a request that cannot be passed on', () => {
     );
     expect(service.connections()).toBe(0);
   });
+});
+
+describe('an answer that comes before the body has been sent', () => {
+  it.each(['as soon as the head is there', 'after a part of it'])(
+    '%s: leaves the connection to the next request',
+    async (when) => {
+      const { gateway } = await start((req, res) => {
+        const answer = () => res.writeHead(400, { 'content-length': 3 }).end('no!');
+        if (req.method === 'GET') res.end('yes');
+        else if (when === 'after a part of it') req.once('data', answer);
+        else answer();
+      });
+      const socket = connect(gateway.port, '127.0.0.1');
+      closing.add(socket, () => socket.destroy());
+      await once(socket, 'connect');
+      let heard = '';
+      socket.on('data', (chunk) => {
+        heard += chunk;
+      });
+      const body = Buffer.alloc(3_000_000, ' ');
+      socket.write(`POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`);
+      socket.write(body);
+      await vi.waitFor(() => expect(heard).toContain('no!'), { interval: 5 });
+      socket.write('GET /next HTTP/1.1\r\nHost: x\r\n\r\n');
+      await vi.waitFor(() => expect(heard).toMatch(/yes$/), { interval: 5, timeout: 5_000 });
+    },
+  );
 });
