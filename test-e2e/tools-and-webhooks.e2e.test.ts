@@ -5,6 +5,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NO_OBJECT } from './harness/bad-input.ts';
 import { Caller } from './harness/caller.ts';
 import { Cluster } from './harness/cluster.ts';
 
@@ -88,6 +89,28 @@ describe('the official MCP client', () => {
     const { value } = (await stream.body?.getReader().read()) ?? {};
     expect(Buffer.from(value ?? []).toString()).toBe(`event: endpoint\ndata: ${path}\n\n`);
     leaving.abort();
+  });
+});
+
+describe('what is no object', () => {
+  const send = async (path: string, body: string | Buffer, headers: Record<string, string>) => {
+    const answer = await fetch(`${cluster.url()}${path}`, { method: 'POST', body: new Uint8Array(Buffer.from(body)), headers });
+    return { status: answer.status, body: JSON.parse(await answer.text()) };
+  };
+
+  it.each(Object.entries(NO_OBJECT))('%s: is refused by both doors, and nothing else happens', async (_, body) => {
+    const error = { code: -32700, message: expect.stringMatching(/^parse error: /) };
+    expect(await send(`/workspaces/${atlas}/mcp`, body, { authorization: `Bearer ${ADMIN_TOKEN}` })).toEqual({
+      status: 400,
+      body: { jsonrpc: '2.0', id: null, error },
+    });
+    const signature = `sha256=${createHmac('sha256', WEBHOOK_SECRET).update(body).digest('hex')}`;
+    const hook = await send(`/webhooks/github/${atlas}`, body, {
+      'x-github-event': 'issue_comment',
+      'x-hub-signature-256': signature,
+    });
+    expect(hook.status).toBe(400);
+    expect(['invalid issue_comment payload', 'failed to read request body']).toContain(hook.body.error);
   });
 });
 

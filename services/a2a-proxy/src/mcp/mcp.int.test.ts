@@ -388,6 +388,26 @@ describe('delegate_task_async and check_task_status', () => {
     });
   });
 
+  it('know what was delegated otherwise', async ({ world }) => {
+    const proxy = await world.proxy();
+    const agent = await world.agent();
+    const me = await world.workspace(agent);
+    const child = await below(world, me, 'child', agent.url);
+    const order = JSON.stringify({ target_id: child, task: 'dig' });
+    const { delegation_id } = (await world.send(proxy, `/workspaces/${me}/delegate`, 'POST', { identity: admin, body: order }))
+      .json;
+    const done = await waitFor(async () => {
+      const checked = JSON.parse((await check(world, proxy, me, child, delegation_id)) as string);
+      return checked.status === 'completed' && checked;
+    });
+    expect(done).toEqual({
+      status: 'completed',
+      target_id: child,
+      task_id: delegation_id,
+      result: { text: 'dig', delegation_id },
+    });
+  });
+
   it('know delegations by the newest row, with the reply of the result', async ({ world }) => {
     const proxy = await world.proxy();
     const me = await world.registry.create();
