@@ -1,6 +1,6 @@
 /** Streams of events, from real agents to real clients. */
 import { once } from 'node:events';
-import { streamEvent as event, openStream, startStreamer, waitFor } from '@molecule/testkit';
+import { type Cut, streamEvent as event, freePort, openStream, startRelay, startStreamer, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { it, message, type World } from '../testing/world.ts';
 
@@ -193,6 +193,36 @@ describe('a stream of events', () => {
     expect(await world.rows(proxy, id)).toMatchObject([{ status: 'ok', response_body: null, error_detail: null }]);
     expect(await world.settled(proxy, 1)).toMatchObject({ completed: 1 });
     expect(world.said(id, 'A2A_RESPONSE')).toEqual([]);
+  });
+
+  it('S3: is never taken for whole, at whatever byte its link is cut (F11)', async ({ world }) => {
+    const opsPort = await freePort();
+    const proxy = await world.proxy({ OPS_PORT: `${opsPort}` });
+    const agent = await world.agent({ behaviour: { kind: 'stream', chunks: ['one', 'two', 'three'], everyMs: 1 } });
+    let cut: Cut = { after: 'answer', bytes: 0, how: 'end' };
+    const link = await startRelay(agent.url, () => cut);
+    await world.onClose(() => link.close());
+    const id = await world.workspace(link);
+    const outcomes: string[] = [];
+    for (let bytes = 1; outcomes.at(-1) !== 'whole'; bytes += 37) {
+      cut = { after: 'answer', bytes, how: bytes % 2 === 0 ? 'end' : 'reset' };
+      const body = message('hi', `m-${bytes}`);
+      const client = await listen(proxy, id, { body, headers: EVENTS });
+      const rest = await client.rest().then(String, () => 'broken');
+      if (client.status === 202) outcomes.push('queued');
+      else if (rest === 'broken') outcomes.push('broken');
+      else {
+        expect(rest.match(/"text":"(one|two|three)"/g)).toHaveLength(3);
+        outcomes.push('whole');
+      }
+    }
+    // Before its head is there, the message waits; then it was delivered, and its stream is broken.
+    expect(new Set(outcomes)).toEqual(new Set(['queued', 'broken', 'whole']));
+    const page = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
+    const broken = outcomes.filter((outcome) => outcome === 'broken').length;
+    expect(page).toMatch(new RegExp(`^a2a_streams_total\\{.*how="broken".*\\} ${broken}$`, 'm'));
+    expect(page).toMatch(/^a2a_streams_total\{.*how="whole".*\} 1$/m);
+    expect(page).toMatch(/^a2a_streams_open(\{.*\})? 0$/m);
   });
 
   it.for([
