@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import http from 'node:http';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { request } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CONTEXT_HEADER, verifyContext } from './context.ts';
@@ -160,6 +163,45 @@ describe('streams', () => {
     more.resolve();
     expect(await answer).toEqual([200, 'whole']);
   });
+
+  it('are held back for a service that reads slowly, and lose nothing', async () => {
+    const size = 60_000_000;
+    let sent = 0;
+    const reads = Promise.withResolvers<() => void>();
+    const stuck = Promise.withResolvers<void>();
+    const { gateway } = await start((req, res) => {
+      let read = 0;
+      setTimeout(stuck.resolve, 200);
+      reads.resolve(() => req.on('data', ({ length }: Buffer) => (read += length)).on('end', () => res.end(`${read}`)));
+    });
+    function* pieces() {
+      for (const chunk = Buffer.alloc(1_000_000, 'x'); sent < size; sent += chunk.length) yield chunk;
+    }
+    const headers = { 'content-length': `${size}` };
+    const answer = answerText(request(gateway.url, { method: 'POST', headers, body: Readable.from(pieces()) }));
+    const read = await reads.promise;
+    await stuck.promise; // nobody has read the body for a while
+    expect(sent).toBeLessThan(size / 2);
+    read();
+    expect(await answer).toEqual([200, `${size}`]);
+  });
+
+  it.each(['content-length', 'transfer-encoding'])(
+    'that nobody reads (%s) do not keep the answer from the client',
+    async (length) => {
+      const body = Buffer.alloc(8_000_000);
+      const { gateway } = await start((_, res) => void res.writeHead(401).end('no'));
+      const outgoing = http.request(gateway.url, {
+        method: 'POST',
+        headers: { [length]: length === 'content-length' ? body.length : 'chunked' },
+      });
+      const answering = once(outgoing, 'response');
+      outgoing.end(body);
+      const [incoming] = (await answering) as [http.IncomingMessage];
+      outgoing.on('error', () => {}); // of what was not read the client may hear, too
+      expect([incoming.statusCode, await text(incoming)]).toEqual([401, 'no']);
+    },
+  );
 
   it('are held back for a client that reads slowly, and lose nothing', async () => {
     const size = 60_000_000;
