@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { a2aFigures } from './figures/a2a.ts';
 import { commitFigures } from './figures/commits.ts';
 import { drainFigures } from './figures/drain.ts';
+import { fileFigures } from './figures/files.ts';
 import { heartbeatFigures } from './figures/heartbeats.ts';
 import { neighbourFigures } from './figures/neighbours.ts';
 import { readFigures } from './figures/reads.ts';
@@ -45,6 +46,7 @@ const GROUPS = {
   sockets: () => withCluster((cluster) => socketFigures(cluster, QUARTETS)),
   register: () => withCluster((cluster) => registerFigures(cluster, QUARTETS)),
   watch: () => withCluster((cluster) => watchFigures(cluster, FLEETS)),
+  files: () => withCluster(fileFigures),
   start: () => withCluster((cluster) => startFigures(cluster, LONG_LOG)),
   embedded: embeddedFigures,
 } as const satisfies Record<string, () => Promise<Figure[]>>;

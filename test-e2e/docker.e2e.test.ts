@@ -2,7 +2,7 @@
  * The story once more, with agents in containers of the real engine: made, reached, killed, noticed, removed; and what is left over
  * reaped, but never what is not ours (I8). Nothing is pulled: the echo image is made of what is on this machine.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { id12 } from '@molecule/contracts';
 import { waitFor } from '@molecule/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,6 +44,29 @@ describe.runIf(docker !== undefined)('on the Docker backend', () => {
     // The platform first: it would start again what is removed under it.
     await cluster?.stop({ keep: process.env['KEEP_E2E'] === '1' });
     await engine?.clean();
+  });
+
+  it('files go into a container and come back as they went, through every service on the way', async () => {
+    const id = await client.create('files', { runtime: 'echo', tier: 2 });
+    const prefix = engine.track(id);
+    await client.reaches(id, 'online', 60_000);
+    const content = randomBytes(25 * MIB);
+    const form = new FormData();
+    form.append('files', new Blob([content]), 'my large file.bin');
+    form.append('files', new File(['# Notes'], 'notes.md', { type: 'text/markdown' }));
+    const stored = await fetch(`${cluster?.url()}/workspaces/${id}/chat/uploads`, { method: 'POST', body: form });
+    const { files } = (await stored.json()) as { files: { uri: string }[] };
+    const uri = expect.stringMatching(/^workspace:\/workspace\/\.molecule\/chat-uploads\/[0-9a-f]{32}-/);
+    expect(files).toEqual([
+      { uri, name: 'my_large_file.bin', mimeType: 'application/octet-stream', size: content.length },
+      { uri, name: 'notes.md', mimeType: 'text/markdown', size: 7 },
+    ]);
+    const [large, notes] = files.map((file) => file.uri.slice('workspace:'.length)) as [string, string];
+    expect(await engine.file(prefix, notes)).toEqual({ mode: 0o644, text: '# Notes' });
+    const back = await fetch(`${cluster?.url()}/workspaces/${id}/chat/download?path=${encodeURIComponent(large)}`);
+    expect(back.headers.get('content-length')).toBe(`${content.length}`);
+    expect(Buffer.from(await back.arrayBuffer()).equals(content)).toBe(true);
+    expect((await client.delete(`/workspaces/${id}?confirm=true`)).status).toBe(200);
   });
 
   it('a workspace is a container that answers, is killed and noticed, and leaves nothing', async () => {
