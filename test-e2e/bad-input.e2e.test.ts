@@ -231,6 +231,7 @@ describe('an id that is none, or of nobody', () => {
       ['DELETE', `/workspaces/${victim.id}/schedules/:id`, 404, 'schedule not found', open],
       // Where an id is looked up without a check, the specification has the route's own 500 (spec 1 §0, spec 2 §0).
       ['POST', '/workspaces/:id/a2a', 500, 'lookup failed', { body: message }],
+      ['GET', '/workspaces/:id/a2a', 500, 'lookup failed', open],
       ['GET', '/workspaces/:id/activity', 500, 'query failed', open],
       ['GET', '/workspaces/:id/schedules', 500, 'failed to query schedules', open],
       ['POST', '/workspaces/:id/schedules', 500, 'failed to create schedule', { body: schedule }],
@@ -244,6 +245,7 @@ describe('an id that is none, or of nobody', () => {
       ['GET', '/admin/workspaces/:id/test-token', 404, 'workspace not found', open],
       ['DELETE', `/workspaces/${victim.id}/schedules/:id`, 404, 'schedule not found', open],
       ['POST', '/workspaces/:id/a2a', 404, 'workspace not found', { body: message }],
+      ['GET', '/workspaces/:id/a2a', 404, 'workspace not found', open],
       ['POST', '/workspaces/:id/schedules', 500, 'failed to create schedule', { body: schedule }],
     ];
     const cases = (routes: readonly Route[], ids: readonly string[]) =>
@@ -270,8 +272,8 @@ describe('what is no route', () => {
       ['GET', '/registry/heartbeat'],
       ['PATCH', '/registry/heartbeat'],
       ['PUT', `/workspaces/${victim.id}`],
-      ['GET', `/workspaces/${victim.id}/a2a`],
-      ['POST', `/workspaces/${victim.id}/activity`],
+      ['PUT', `/workspaces/${victim.id}/a2a`],
+      ['PUT', `/workspaces/${victim.id}/activity`],
       ['PUT', `/workspaces/${victim.id}/schedules`],
       ['GET', '/admin/rebuild'],
       ['POST', '/events'],
