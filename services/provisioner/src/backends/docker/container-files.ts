@@ -188,7 +188,7 @@ async function firstEntry(
   return await entryOf(archive as Readable, signal);
 }
 
-export async function entryOf(
+async function entryOf(
   archive: Readable,
   signal: AbortSignal,
 ): Promise<{ readonly header: Header; readonly content: Readable } | undefined> {
@@ -220,6 +220,7 @@ const REMOVAL_LIMIT_MS = 10_000;
 
 /** Best effort (A3): under names of links, it is the links that go. */
 async function remove(container: Docker.Container, files: readonly FileIn[]): Promise<void> {
+  if (files.length === 0) return;
   const abortSignal = AbortSignal.timeout(REMOVAL_LIMIT_MS);
   const Cmd = ['rm', '-f', '--', ...files.map(({ path }) => textOf(path))];
   try {
