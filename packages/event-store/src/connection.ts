@@ -75,7 +75,14 @@ export function openPool(
   config: pg.ClientConfig,
   { size, log, onLost }: { readonly size: number; readonly log: Logger; readonly onLost: () => void },
 ): pg.Pool {
-  const pool = new pg.Pool({ ...config, max: size, idleTimeoutMillis: 30_000 });
+  // So that `begin` and the first statement of a transaction leave together.
+  const pipelined: pg.PoolConfig & { readonly pipeline: true } = {
+    ...config,
+    max: size,
+    idleTimeoutMillis: 30_000,
+    pipeline: true,
+  };
+  const pool = new pg.Pool(pipelined);
   const report = (error: Error) => {
     onLost();
     log.warn({ err: error }, 'a database connection was lost');
