@@ -8,6 +8,10 @@ import { commitFigures } from './figures/commits.ts';
 import { drainFigures } from './figures/drain.ts';
 import { fileFigures } from './figures/files.ts';
 import { heartbeatFigures } from './figures/heartbeats.ts';
+import { heldFigures } from './figures/held.ts';
+import { largeFigures } from './figures/large.ts';
+import { mailboxFigures } from './figures/mailbox.ts';
+import { modeFigures } from './figures/modes.ts';
 import { neighbourFigures } from './figures/neighbours.ts';
 import { readFigures } from './figures/reads.ts';
 import { recoveryFigures } from './figures/recovery.ts';
@@ -21,6 +25,8 @@ import { Cluster } from './lib/system.ts';
 const FLEETS = { small: 1_000, large: 100_000 } as const;
 const READ_FLEETS = { small: 1_000, large: 10_000 } as const;
 const LONG_LOG = 500_000;
+/** How long calls are held that wait for their agents; the law says sixty seconds, and costs as much at ten. */
+const HELD_MS = 10_000;
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -37,9 +43,13 @@ if (!Number.isInteger(QUARTETS) || QUARTETS < 1) {
 const GROUPS = {
   a2a: () => withCluster((cluster) => a2aFigures(cluster, QUARTETS)),
   streams: () => withCluster((cluster) => streamFigures(cluster, QUARTETS)),
+  large: () => withCluster((cluster) => largeFigures(cluster, QUARTETS)),
+  modes: () => withCluster((cluster) => modeFigures(cluster, QUARTETS)),
+  held: () => withCluster((cluster) => heldFigures(cluster, HELD_MS)),
   drain: () => withCluster(drainFigures),
   recovery: () => withCluster((cluster) => recoveryFigures(cluster, QUARTETS)),
   neighbours: () => withCluster((cluster) => neighbourFigures(cluster, QUARTETS)),
+  mailbox: () => withCluster((cluster) => mailboxFigures(cluster, QUARTETS), { A2A_MAILBOX_LIMIT: '1000000' }),
   commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),
   heartbeats: () => withCluster((cluster) => heartbeatFigures(cluster, QUARTETS, FLEETS)),
   reads: () => withCluster((cluster) => readFigures(cluster, QUARTETS, READ_FLEETS)),
@@ -51,8 +61,11 @@ const GROUPS = {
   embedded: embeddedFigures,
 } as const satisfies Record<string, () => Promise<Figure[]>>;
 
-async function withCluster(measure: (cluster: Cluster) => Promise<Figure[]>): Promise<Figure[]> {
-  const cluster = await Cluster.start({ env: { LOG_LEVEL: 'warn' } });
+async function withCluster(
+  measure: (cluster: Cluster) => Promise<Figure[]>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Figure[]> {
+  const cluster = await Cluster.start({ env: { LOG_LEVEL: 'warn', ...env } });
   try {
     return await measure(cluster);
   } finally {

@@ -12,6 +12,7 @@ import { type Figure, short } from '../lib/report.ts';
 import { appendRaw, type Cluster, type RawFact } from '../lib/system.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const CLI = join(ROOT, 'packages', 'cli', 'src', 'main.ts');
 const TIMES = 5;
 const SERVICES = 6;
 
@@ -94,7 +95,7 @@ export async function embeddedFigures(): Promise<Figure[]> {
   // The first start makes the database; what is measured is every later one.
   for (let time = 0; time <= TIMES; time++) {
     const started = performance.now();
-    const child = spawn(process.execPath, [join(ROOT, 'packages', 'cli', 'src', 'main.ts'), 'up'], {
+    const child = spawn(process.execPath, [CLI, 'up'], {
       env: { ...process.env, PORT: '0', MOLECULE_HOME: home, PROVISIONER_BACKEND: 'process' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -132,7 +133,7 @@ export async function embeddedFigures(): Promise<Figure[]> {
 }
 
 /** Reads what is printed until it names where the gateway answers. */
-async function announced(output: NodeJS.ReadableStream): Promise<string> {
+export async function announced(output: NodeJS.ReadableStream): Promise<string> {
   let text = '';
   for await (const chunk of output) {
     text += String(chunk);

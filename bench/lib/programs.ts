@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 export interface Program {
   readonly url: string;
   readonly pid: number;
+  /** Says something to it, if it listens. */
+  tell(message: object): void;
   stop(): Promise<void>;
 }
 
@@ -18,6 +20,7 @@ export async function startProgram(name: string, env: Readonly<Record<string, st
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid as number,
+    tell: (message) => void child.send(message),
     stop: async () => {
       const gone = once(child, 'exit');
       child.kill();
@@ -60,12 +63,23 @@ export function pssMegabytes(pid: number): number {
   }
 }
 
-/** CPU that these processes use per request while `run` puts load on them, in microseconds. */
+/** A process and all that it has started, such as a database's backends. */
+function withChildren(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+    return [pid, ...children.flatMap(withChildren)];
+  } catch {
+    return [pid];
+  }
+}
+
+/** CPU that these processes, and those they started, use per request while `run` puts load on them, in microseconds. */
 export async function cpuPerRequest(
   pids: readonly number[],
   run: () => Promise<{ readonly perSecond: number }>,
 ): Promise<number> {
-  const used = () => pids.reduce((sum, pid) => sum + cpuMicros(pid), 0);
+  // Who has ended meanwhile counts for nothing.
+  const used = () => pids.flatMap(withChildren).reduce((sum, pid) => sum + (cpuMicros(pid) || 0), 0);
   const [before, started] = [used(), performance.now()];
   const { perSecond } = await run();
   // The load includes its warm-up: the rate stands for the whole of it.

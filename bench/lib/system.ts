@@ -6,7 +6,7 @@ import type { Cluster } from '../../test-e2e/harness/cluster.ts';
 export { Cluster } from '../../test-e2e/harness/cluster.ts';
 
 /** A workspace whose agent listens there. */
-export async function workspaceAt(cluster: Cluster, url: string): Promise<string> {
+export async function workspaceAt(cluster: Pick<Cluster, 'url'>, url: string): Promise<string> {
   const answer = await fetch(`${cluster.url()}/workspaces`, {
     method: 'POST',
     body: JSON.stringify({ name: 'measured', external: true, url }),
