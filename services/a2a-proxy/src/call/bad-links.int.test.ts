@@ -3,7 +3,7 @@
  * was cut off passes for whole, nobody waits for ever, and nothing stays open.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Chance, type Cut, chance, freePort, startRelay, waitFor } from '@molecule/testkit';
+import { type Chance, type Cut, chance, startRelay, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { it, message, type Running, type World } from '../testing/world.ts';
 
@@ -44,15 +44,9 @@ const arrivals = (messageIds: readonly (string | undefined)[]): Map<string, numb
 
 const isOwnAnswer = ({ messageId, text }: Told) => JSON.parse(text).result.parts[0].text === messageId;
 
-async function inFlight(opsPort: number): Promise<string | undefined> {
-  const page = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
-  return /^a2a_in_flight(?:\{.*\})? (\d+)$/m.exec(page)?.[1];
-}
-
 describe('an agent that closes idle connections at their worst moment', () => {
   it('gets each of thousands of messages once, at once or from the mailbox', { timeout: 60_000 }, async ({ world }) => {
-    const opsPort = await freePort();
-    const proxy = await world.proxy({ OPS_PORT: `${opsPort}` });
+    const proxy = await world.proxy();
     const agent = await world.agent();
     const id = await world.workspace(agent);
     const { happens } = chance(1);
@@ -74,7 +68,7 @@ describe('an agent that closes idle connections at their worst moment', () => {
     const counts = arrivals(agent.messageIds);
     expect(counts.size).toBe(MANY);
     expect([...counts].filter(([, count]) => count !== 1)).toEqual([]);
-    expect(await inFlight(opsPort)).toBe('0');
+    expect(await world.figure(proxy, 'a2a_in_flight')).toBe(0);
   });
 });
 
@@ -94,8 +88,7 @@ describe('a link that is cut at any byte', () => {
   ] as const)(
     'loses nothing and passes on nothing that is cut off, while the agent %s (seed %i)',
     async ([does, seed], { world }) => {
-      const opsPort = await freePort();
-      const proxy = await world.proxy({ OPS_PORT: `${opsPort}` });
+      const proxy = await world.proxy();
       const agent = await world.agent();
       const isStream = does !== 'answers';
       const asks = does === 'streams to clients that ask for it';
@@ -139,7 +132,7 @@ describe('a link that is cut at any byte', () => {
       const redelivered = queued.reduce((sum, { messageId }) => sum + (counts.get(messageId) ?? 0), 0);
       expect(redelivered).toBeLessThanOrEqual(queued.length + (rows[0]?.attempts ?? 0));
 
-      expect(await inFlight(opsPort)).toBe('0');
+      expect(await world.figure(proxy, 'a2a_in_flight')).toBe(0);
       await waitFor(() => relay.open === 0 && agent.sockets === 0, { what: 'every connection to be closed' });
     },
   );

@@ -90,10 +90,25 @@ export interface Reply {
   readonly isJson: boolean;
 }
 
+/** Most readers of one that was cut want to know no more than that: megabytes are not decoded for nothing. */
+class CutReply implements Reply {
+  readonly json = undefined;
+  readonly isJson = false;
+  readonly #body: Buffer;
+
+  constructor(body: Buffer) {
+    this.#body = body;
+  }
+
+  get text(): string {
+    return this.#body.toString('utf8');
+  }
+}
+
 /** Reads a reply. `whole: false` (it was cut at the limit) is never JSON. Never throws. */
 export function readReply(body: Buffer, whole: boolean): Reply {
+  if (!whole) return new CutReply(body);
   const decoded = body.toString('utf8');
-  if (!whole) return { text: decoded, json: undefined, isJson: false };
   try {
     return { text: decoded, json: JSON.parse(decoded), isJson: true };
   } catch {
