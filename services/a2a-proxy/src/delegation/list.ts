@@ -37,9 +37,10 @@ export async function delegationsOf(db: Kysely<Tables>, workspaceId: string): Pr
     order by activity.created_at desc, id desc
     limit ${MAX_ROWS}
   `.execute(db);
-  return rows.map(({ delegation_id, error, response, ...row }) => ({
-    ...row,
+  return rows.map(({ id, delegation_id, error, response, ...row }) => ({
+    id,
     type: 'delegation',
+    ...row,
     ...(delegation_id && { delegation_id }),
     ...(error && { error }),
     ...(response && { response_preview: preview(response, PREVIEW_BYTES, '...') }),

@@ -27,6 +27,8 @@ import { type DelegationRunner, LIMIT_MS } from './runner.ts';
 const AT_ONCE = 20;
 /** One of ours that does not run is taken for one whose answer was lost, after this long. */
 const ORPHAN_SECONDS = 15;
+/** Of more than these the end is heard in the next round, not at once. */
+const MAX_AWAITED = 10_000;
 const NO_TASK = 'the task is not kept any longer';
 
 export interface RecoveryParts extends Pick<Parts, 'ledger' | 'worker' | 'log' | 'newId'> {
@@ -196,7 +198,13 @@ export class DelegationRecovery {
     for (const wait of rows) await this.#hear(wait);
     const fresh = this.#fresh;
     this.#fresh = new Set();
-    const waits = await ledger.db.selectFrom('delegation_waits').select('message_id').where('handled', '=', false).execute();
+    const waits = await ledger.db
+      .selectFrom('delegation_waits')
+      .select('message_id')
+      .where('handled', '=', false)
+      .orderBy('created_at')
+      .limit(MAX_AWAITED)
+      .execute();
     this.#awaited = new Set([...fresh, ...waits.map(({ message_id }) => message_id)]);
     return rows.length === AT_ONCE;
   }
