@@ -25,6 +25,10 @@ export interface ActivityRow {
   readonly quiet?: true;
 }
 
+/** About how much memory a row takes: agents may say as much outside its bodies as in them. */
+export const sizeOf = ({ body_bytes, method, summary, status, error_detail }: ActivityRow): number =>
+  body_bytes + (method?.length ?? 0) + (summary?.length ?? 0) + status.length + (error_detail?.length ?? 0);
+
 /** What PostgreSQL cannot hold in text is left out: NUL, and halves of surrogate pairs. */
 export const storable = (text: string): string => {
   const formed = text.isWellFormed() ? text : text.toWellFormed();

@@ -91,6 +91,7 @@ export class DirectCalls {
     if (recorder.isFull) return this.#refuse(answers.unavailable, respond);
     const admission = await admissions.admit(call.caller, call.target);
     if ('answer' in admission) return this.#refuse(admission.answer, respond);
+    if (this.#isGone(call.caller)) return this.#refuse(answers.accessDenied, respond);
     const request = normalise(call.body, newId);
     if (request === null) return this.#refuse(answers.invalidJson, respond);
 
@@ -133,6 +134,11 @@ export class DirectCalls {
       if (call.messageId !== null) this.#parts.once.ended(call.messageId);
       if (sent.kind === 'reply' || sent.kind === 'broken') this.#parts.onAnswered(entry.workspaceId);
     }
+  }
+
+  /** Who is removed begins nothing any more, not even what was put off until now (I4); it has no token that could keep it out. */
+  #isGone({ id }: Caller): boolean {
+    return id !== null && this.#parts.directory.get(id)?.status === 'removed';
   }
 
   #refuse(answer: Answer, respond: (answer: Answer) => void): void {

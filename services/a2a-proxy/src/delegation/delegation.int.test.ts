@@ -215,6 +215,25 @@ describe('POST /workspaces/:id/delegate', () => {
     expect(await world.figure(proxy, 'a2a_delegations_total{outcome="completed"}')).toBe(5);
     expect(agent.mostAtOnce).toBe(2);
   });
+
+  it('is not begun any more once the delegating workspace is removed', async ({ world }) => {
+    const proxy = await world.proxy({ A2A_DELEGATIONS_AT_ONCE: '1' });
+    const agent = await world.agent({ behaviour: { kind: 'hang' } });
+    const [from, to] = [await world.workspace(agent), await world.workspace(agent)];
+    await delegate(world, proxy, from, { target_id: to, task: 'in flight' });
+    await agent.waitForCalls(1);
+    const { json: late } = await delegate(world, proxy, from, { target_id: to, task: 'late' });
+    await world.registry.say(from, removed);
+    const error = 'access denied: workspaces cannot communicate per hierarchy rules';
+    agent.behave({ kind: 'echo' });
+    // Nor does it call anybody itself: nobody knows a token of it any more.
+    await waitFor(async () => (await world.call(proxy, to, { headers: { 'x-workspace-id': from } })).json.error === error);
+    const sentByThen = agent.received.filter(({ text }) => text === 'late');
+    agent.release();
+    await waitFor(async () => (await factsOf(world, late.delegation_id)).at(-1)?.data['error'] === error);
+    expect(sentByThen).toEqual([]);
+    expect(agent.received.filter(({ text }) => text === 'late')).toEqual([]);
+  });
 });
 
 describe('a delegation to a busy agent', () => {
@@ -412,6 +431,16 @@ describe('a delegation that an agent carries out itself', () => {
       'told before',
       'told before',
     ]);
+    // What no index can hold is no id of a delegation: its message waits like any other.
+    const long = Array.from({ length: 1_000 }, (_, n) => String.fromCodePoint(0x4e00 + ((n * 7_919) % 20_000))).join('');
+    expect((await record(long)).status).toBe(400);
+    agent.behave({ kind: 'reset' });
+    expect((await send(long)).status).toBe(202);
+    agent.behave({ kind: 'echo' });
+    world.beat(to);
+    await waitFor(
+      async () => (await world.database.query("select 1 from mailbox where status <> 'completed'")).rows.length === 0,
+    );
     // Nobody else's message ends it.
     await record('of another');
     agent.behave({ kind: 'reset' });

@@ -10,7 +10,7 @@ import { knownWorkspace } from '../workspace.ts';
 import type { DelegationBook, Kept } from './book.ts';
 import { delegationsOf } from './list.ts';
 import type { DelegationRunner } from './runner.ts';
-import { MAX_DELEGATION_ID } from './waits.ts';
+import { isDelegationId, MAX_DELEGATION_ID } from './waits.ts';
 
 const INVALID_DELEGATION = 'invalid delegation request';
 const INVALID_TARGET = 'target_id must be a valid UUID';
@@ -26,7 +26,7 @@ const some = z.string().min(1);
 const text = z.string().nullish();
 
 const DelegateBody = z.object({ target_id: some, task: some, idempotency_key: text });
-const RecordBody = z.object({ target_id: some, task: some, delegation_id: some.max(MAX_DELEGATION_ID) });
+const RecordBody = z.object({ target_id: some, task: some, delegation_id: some.max(MAX_DELEGATION_ID).refine(isDelegationId) });
 const UpdateBody = z.object({ status: some, error: text, response_preview: text });
 
 const Status = z.enum(['pending', 'dispatched', 'queued', 'completed', 'failed']);
@@ -203,7 +203,7 @@ export function delegationRoutes(app: Hono<WithContext>, { ledger, directory, bo
           ? ({ outcome: 'completed', text: response_preview ?? '' } as const)
           : ({ outcome: 'failed', error: error ?? '' } as const);
       try {
-        if (delegationId.length <= MAX_DELEGATION_ID && (await isKnown(workspaceId)))
+        if (isDelegationId(delegationId) && (await isKnown(workspaceId)))
           await book.tell(workspaceId, storable(delegationId), told, error ?? '');
       } catch (cause) {
         throw isUnavailable(cause) ? platformUnavailable(cause) : cause;

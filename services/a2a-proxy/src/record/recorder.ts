@@ -7,14 +7,14 @@
  *   R3. One batch is written at a time, as it was made, until it is stored: ids and command ids make repeats harmless, and what
  *       comes later counts on what went before.
  *   R4. What the database refuses for what it says never holds up the rest: it is set aside, logged and counted.
- *   R5. At the bound (`isFull`) nothing new is taken on (I12).
+ *   R5. At the bound (`isFull`) nothing new is taken on (I12). Rows count too, with all that they say.
  *   R6. Large bodies cannot bring it there: while half of it is taken, rows are written without them.
  */
 import { randomUUID } from 'node:crypto';
 import type { A2aFact, LiveEvent } from '@molecule/contracts';
 import type { Entry, Ledger } from '@molecule/event-store';
 import { backoff, type Clock, type Log, sleep } from '@molecule/service';
-import { type ActivityRow, activityLogged } from '../activity/row.ts';
+import { type ActivityRow, activityLogged, sizeOf } from '../activity/row.ts';
 import { insertActivity, touchOutbound, withoutBodies, withoutLargeBodies } from '../activity/store.ts';
 import type { Tables } from '../database.ts';
 import type { Envelope } from '../message/decisions.ts';
@@ -115,7 +115,7 @@ export class Recorder {
 
   /** R5. */
   get isFull(): boolean {
-    return this.backlog >= this.#maxEntries || this.#pendingBytes >= this.#maxBytes;
+    return Math.max(this.backlog, this.#rows.length) >= this.#maxEntries || this.#pendingBytes >= this.#maxBytes;
   }
 
   /** How long ago the oldest open call that is written down began, in ms; 0 if there is none. */
@@ -184,10 +184,10 @@ export class Recorder {
   }
 
   #addRow(row: ActivityRow): void {
-    const added = this.#pendingBytes + row.body_bytes > this.#maxBytes / 2 ? withoutLargeBodies(row) : row; // R6
+    const added = this.#pendingBytes + sizeOf(row) > this.#maxBytes / 2 ? withoutLargeBodies(row) : row; // R6
     if (added !== row) this.#onLost('bodies', 1);
     this.#rows.push(added);
-    this.#rowBytes += added.body_bytes;
+    this.#rowBytes += sizeOf(added);
   }
 
   get #pendingBytes(): number {
@@ -242,9 +242,10 @@ export class Recorder {
 
     let bytes = 0;
     let count = 0;
-    for (const { body_bytes } of this.#rows) {
-      if (count >= MAX_BATCH_ENTRIES || (count > 0 && bytes + body_bytes > MAX_BATCH_BYTES)) break;
-      bytes += body_bytes;
+    for (const row of this.#rows) {
+      const size = sizeOf(row);
+      if (count >= MAX_BATCH_ENTRIES || (count > 0 && bytes + size > MAX_BATCH_BYTES)) break;
+      bytes += size;
       count++;
     }
     const rows = this.#rows.splice(0, count);
