@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { a2aFigures } from './figures/a2a.ts';
+import { backlogFigures, waitingFigures } from './figures/backlog.ts';
 import { commitFigures } from './figures/commits.ts';
 import { drainFigures } from './figures/drain.ts';
 import { fileFigures } from './figures/files.ts';
@@ -48,6 +49,8 @@ const GROUPS = {
   held: () => withCluster((cluster) => heldFigures(cluster, HELD_MS)),
   drain: () => withCluster(drainFigures),
   recovery: () => withCluster((cluster) => recoveryFigures(cluster, QUARTETS)),
+  backlog: () => withCluster((cluster) => backlogFigures(cluster, QUARTETS)),
+  waiting: () => withCluster(waitingFigures),
   neighbours: () => withCluster((cluster) => neighbourFigures(cluster, QUARTETS)),
   mailbox: () => withCluster((cluster) => mailboxFigures(cluster, QUARTETS), { A2A_MAILBOX_LIMIT: '1000000' }),
   commits: () => withCluster((cluster) => commitFigures(cluster.postgres.url, QUARTETS)),

@@ -103,8 +103,19 @@ describe('a busy agent', () => {
       { queued: true, queue_depth: 2 },
     ]);
 
+    // Where each of them is, and what comes of it, is told where the answer says.
+    const places = queued.map(({ location }) => location ?? '');
+    const seen = await Promise.all(places.map((place) => client.get(place)));
+    expect(seen.map(({ status, body }) => [status, body.state, body.position])).toEqual([
+      [200, 'queued', 1],
+      [200, 'queued', 2],
+    ]);
+    const ends = places.map((place) => client.get(`${place}?wait=60`));
+
     agent.release();
     expect((await running).status).toBe(200);
+    for (const { body } of await Promise.all(ends))
+      expect(body).toMatchObject({ state: 'completed', attempts: 1, result: { jsonrpc: '2.0' } });
     await agent.waitForMessages(5, 2_000);
     expect(agent.received.filter(({ outcome }) => outcome === 'answered').map(({ text }) => text)).toEqual([
       'running',

@@ -24,7 +24,7 @@ export async function seedWorkspaces(
   databaseUrl: string,
   gatewayUrl: string,
   count: number,
-  { parentId = null }: { readonly parentId?: string | null } = {},
+  { parentId = null, urlOf }: { readonly parentId?: string | null; readonly urlOf?: (id: string, index: number) => string } = {},
 ): Promise<string[]> {
   const ids = Array.from({ length: count }, () => randomUUID());
   const data = {
@@ -49,7 +49,13 @@ export async function seedWorkspaces(
   await appendRaw(
     databaseUrl,
     'registry',
-    ids.map((id) => ({ stream: `workspace.${id}`, version: 1, type: 'workspace.created', data, workspaceId: id })),
+    ids.map((id, index) => ({
+      stream: `workspace.${id}`,
+      version: 1,
+      type: 'workspace.created',
+      data: urlOf ? { ...data, url: urlOf(id, index) } : data,
+      workspaceId: id,
+    })),
   );
   const answer = await fetch(`${gatewayUrl}/admin/rebuild?service=registry`, { method: 'POST' });
   if (!answer.ok) throw new Error(`the tables could not be rebuilt: ${answer.status} ${await answer.text()}`);

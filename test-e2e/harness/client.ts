@@ -9,6 +9,8 @@ export interface Answer {
   readonly body: any;
   /** What the answer would have a browser keep, as `Cookie` sends it back. */
   readonly cookie?: string;
+  /** Where it says to look. */
+  readonly location?: string;
 }
 
 export class Client {
@@ -88,7 +90,13 @@ export class Client {
     });
     const text = await response.text();
     const [cookie] = response.headers.getSetCookie();
-    return { status: response.status, body: parsed(text), ...(cookie && { cookie: cookie.slice(0, cookie.indexOf(';')) }) };
+    const location = response.headers.get('location');
+    return {
+      status: response.status,
+      body: parsed(text),
+      ...(cookie && { cookie: cookie.slice(0, cookie.indexOf(';')) }),
+      ...(location !== null && { location }),
+    };
   }
 }
 
