@@ -15,6 +15,7 @@ import { Traffic } from './harness/traffic.ts';
 
 const AGENTS = 20;
 const BEAT_EVERY_MS = 500;
+const REFUSED_CHAINS = ['a2a_cycle', 'a2a_depth'];
 
 let cluster: Cluster;
 let client: Client;
@@ -44,6 +45,10 @@ afterAll(async () => {
 const recordedSince = async () => (await everythingEnded(cluster)).filter(({ queueId }) => !before.has(queueId));
 
 const textOf = ({ body }: Answer): unknown => body?.result?.parts?.[0]?.text;
+
+/** A service was away; or agents that call each other at random went round in a circle (ADR 17). */
+const isHonest = ({ status, body }: Answer): boolean =>
+  status === 502 || status === 503 || (status === 409 && REFUSED_CHAINS.includes(body?.code));
 
 /** The agents are busy and say nothing while so many messages come for each: they wait. */
 async function fillMailboxes(history: History, each: number): Promise<void> {
@@ -93,8 +98,7 @@ describe('F1: the gateway is killed five times under load', () => {
       senders: 16,
       thinkMs: 20,
       onAnswer: ({ value }, answer) => {
-        const isRight = answer.status === 200 ? textOf(answer) === value : answer.status === 502 || answer.status === 503;
-        if (!isRight) wrong.push([value, answer]);
+        if (answer.status === 200 ? textOf(answer) !== value : !isHonest(answer)) wrong.push([value, answer]);
       },
     });
     for (const { agent } of members) agent.behave({ kind: 'slow', ms: 20 });
