@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { limitOf } from './activity/routes.ts';
 import { idleTimeout, inContainer, positive } from './config.ts';
 import { rewritten } from './dialled.ts';
+import { pageLimit } from './http.ts';
 
 describe('A2A_IDLE_TIMEOUT_SECONDS', () => {
   it.each([
@@ -31,8 +31,9 @@ describe('other settings', () => {
     for (const url of ['https://127.0.0.1:1', 'http://localhost:1', 'http://10.0.0.1:1']) expect(rewritten(url, id)).toBe(url);
   });
   it('reads the limit of a page', () => {
-    for (const odd of ['', 'x', '0', '-1', '1.5']) expect(limitOf(odd)).toBe(100);
-    expect(limitOf('50')).toBe(50);
-    expect(limitOf('9999999999999999999999')).toBe(500);
+    const limit = (text?: string) => pageLimit(text, { usual: 100, most: 500 });
+    for (const odd of [undefined, '', 'x', '0', '-1', '1.5', ' 5', '1e2']) expect(limit(odd)).toBe(100);
+    for (const text of ['50', '+50', '050']) expect(limit(text)).toBe(50);
+    for (const much of ['500', '501', '9999999999999999999999']) expect(limit(much)).toBe(500);
   });
 });

@@ -1,14 +1,13 @@
 /** `GET /workspaces/:id/activity` (spec 2 §4.2). */
-import { isWorkspaceId, Json, platformUnavailable, Refusal } from '@molecule/contracts';
-import { isUnavailable } from '@molecule/event-store';
+import { isWorkspaceId, Json, Refusal } from '@molecule/contracts';
 import { auth, doc, JSON_TYPE, json, type WithContext } from '@molecule/http';
 import type { Hono } from 'hono';
 import { z } from 'zod';
+import { orFail, pageLimit } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { activityPage } from './list.ts';
 
-const DEFAULT_LIMIT = 100;
-const MAX_LIMIT = 500;
+const LIMIT = { usual: 100, most: 500 };
 
 const Activity = z
   .object({
@@ -37,7 +36,7 @@ const activityDoc = doc({
   query: z.object({
     type: z.string().optional().describe('Only activity of this type.'),
     source: z.enum(['canvas', 'agent']).optional().describe('Only what a person caused, or only what an agent did.'),
-    limit: z.int().default(DEFAULT_LIMIT).describe(`At most ${MAX_LIMIT}.`),
+    limit: z.int().default(LIMIT.usual).describe(`At most ${LIMIT.most}.`),
   }),
   answers: { 200: { description: 'The newest first.', body: z.array(Activity) } },
   refusals: [
@@ -55,20 +54,10 @@ export function activityRoutes(app: Hono<WithContext>, { ledger }: Pick<Parts, '
     const type = c.req.query('type') || null;
     // Any text may be asked for (spec 2 §4.2), also one that PostgreSQL cannot hold and no row has.
     if (type?.includes('\0')) return json(c, []);
-    const query = { type, source, limit: limitOf(c.req.query('limit') ?? '') };
-    const page = await activityPage(ledger.db, id, query).catch((error: unknown) => {
-      if (isUnavailable(error)) throw platformUnavailable(error);
-      c.get('log').error({ err: error }, 'activity could not be read');
-      throw new Refusal('failed', 'query failed', { cause: error });
-    });
+    const query = { type, source, limit: pageLimit(c.req.query('limit'), LIMIT) };
+    const page = await orFail(c, 'query failed', () => activityPage(ledger.db, id, query));
     return c.body(page, 200, { 'content-type': JSON_TYPE });
   });
-}
-
-/** A whole number above 0, at most MAX_LIMIT; anything else is the default. */
-export function limitOf(text: string): number {
-  const value = /^\+?\d+$/.test(text) ? Number(text) : 0;
-  return value > 0 ? Math.min(value, MAX_LIMIT) : DEFAULT_LIMIT;
 }
 
 /** `undefined`: no source that there is. */

@@ -1,16 +1,16 @@
 /** `GET /workspaces/:id/session-search`: what a workspace did and what it remembers, in one list (spec 2 §4.6). */
 import { ask, type Bus } from '@molecule/bus';
-import { ask as asks, isWorkspaceId, Json, platformUnavailable, Refusal, type WorkspaceId } from '@molecule/contracts';
-import { auth, doc, isUnavailable, JSON_TYPE, json, type WithContext } from '@molecule/http';
+import { ask as asks, isWorkspaceId, Json, Refusal, type WorkspaceId } from '@molecule/contracts';
+import { auth, doc, JSON_TYPE, json, type WithContext } from '@molecule/http';
 import type { Hono } from 'hono';
 import { type Kysely, sql } from 'kysely';
 import { z } from 'zod';
 import { compact } from '../call/json-text.ts';
 import type { Tables } from '../database.ts';
+import { orFail, pageLimit } from '../http.ts';
 import type { Parts } from '../parts.ts';
 
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 200;
+const LIMIT = { usual: 50, most: 200 };
 const FAILED = 'session search failed';
 /** Bodies that a page shows; what is older than that shows none, as in the list of activity. */
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
@@ -35,7 +35,7 @@ const searchDoc = doc({
   source: 'spec 2 §4.6',
   query: z.object({
     q: z.string().optional(),
-    limit: z.int().default(DEFAULT_LIMIT).describe(`At most ${MAX_LIMIT}.`),
+    limit: z.int().default(LIMIT.usual).describe(`At most ${LIMIT.most}.`),
   }),
   answers: { 200: { description: 'The newest first', body: z.array(Found) } },
   refusals: [['failed', FAILED]],
@@ -54,28 +54,18 @@ export function searchRoutes(app: Hono<WithContext>, { ledger, bus }: Pick<Parts
     const query = (c.req.query('q') ?? '').trim();
     // No text that is kept holds a NUL.
     if (query.includes('\0')) return json(c, []);
-    const limit = limitOf(c.req.query('limit') ?? '');
-    try {
-      const found = await Promise.all([searchActivity(ledger.db, id, query, limit), searchMemories(bus, id, query, limit)]);
-      const newest = found.flat().toSorted((a, b) => (instantOf(b) < instantOf(a) ? -1 : 1));
-      const page = newest.slice(0, limit).map(({ text }) => text);
-      return c.body(`[${page.join(',')}]`, 200, { 'content-type': JSON_TYPE });
-    } catch (error) {
-      if (isUnavailable(error)) throw platformUnavailable(error);
-      c.get('log').error({ err: error }, 'a search failed');
-      throw new Refusal('failed', FAILED, { cause: error });
-    }
+    const limit = pageLimit(c.req.query('limit'), LIMIT);
+    const found = await orFail(c, FAILED, () =>
+      Promise.all([searchActivity(ledger.db, id, query, limit), searchMemories(bus, id, query, limit)]),
+    );
+    const newest = found.flat().toSorted((a, b) => (instantOf(b) < instantOf(a) ? -1 : 1));
+    const page = newest.slice(0, limit).map(({ text }) => text);
+    return c.body(`[${page.join(',')}]`, 200, { 'content-type': JSON_TYPE });
   });
 }
 
 /** Comparable as text, however many digits of a second it has. */
 const instantOf = ({ createdAt }: Entry): string => createdAt.replace('Z', '').padEnd(26, '0');
-
-/** A whole number above 0, at most MAX_LIMIT; anything else is the default. */
-const limitOf = (text: string): number => {
-  const value = /^\+?\d+$/.test(text) ? Number(text) : 0;
-  return value > 0 ? Math.min(value, MAX_LIMIT) : DEFAULT_LIMIT;
-};
 
 /** What `%`, `_` and the backslash mean to `like` is taken from them. */
 export const likePattern = (query: string): string => `%${query.replaceAll(/[\\%_]/g, '\\$&')}%`;

@@ -5,6 +5,7 @@ import { auth, body, doc, json, type WithContext } from '@molecule/http';
 import type { Hono } from 'hono';
 import { z } from 'zod';
 import { storable } from '../activity/row.ts';
+import { orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { knownWorkspace } from '../workspace.ts';
 import type { DelegationBook, Kept } from './book.ts';
@@ -215,11 +216,6 @@ export function delegationRoutes(app: Hono<WithContext>, { ledger, directory, bo
   app.get('/workspaces/:id/delegations', listDoc, auth.workspace, async (c) => {
     const id = c.req.param('id').toLowerCase();
     if (!isWorkspaceId(id)) throw new Refusal('failed', 'query failed');
-    const entries = await delegationsOf(ledger.db, id).catch((error: unknown) => {
-      if (isUnavailable(error)) throw platformUnavailable(error);
-      c.get('log').error({ err: error }, 'delegations could not be read');
-      throw new Refusal('failed', 'query failed', { cause: error });
-    });
-    return json(c, entries);
+    return json(c, await orFail(c, 'query failed', () => delegationsOf(ledger.db, id)));
   });
 }

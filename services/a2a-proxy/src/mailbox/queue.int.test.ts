@@ -168,6 +168,21 @@ describe('a queued request', () => {
     expect((await get(queueId, { identity: as(sender) })).json.state).toBe('queued');
   });
 
+  it('is not there for who names a sender that was removed: it has no token that could be asked for', async ({ world }) => {
+    const proxy = await world.proxy();
+    const { agent, queue, get, cancel } = await busyWorkspace(world, proxy);
+    const sender = await world.workspace(agent);
+    const named = { headers: { 'x-workspace-id': sender } };
+    const queueId = await queue('m', named);
+    expect((await get(queueId, named)).json.caller_id).toBe(sender);
+
+    await world.registry.say(sender, removed);
+    await waitFor(async () => (await get(queueId, named)).status === 404, { what: 'the door to close' });
+    expect(await get(queueId, named)).toMatchObject(NOT_FOUND);
+    expect(await cancel(queueId, named)).toMatchObject(NOT_FOUND);
+    expect((await get(queueId)).json.state).toBe('queued');
+  });
+
   it('is gone when its workspace is purged', async ({ world }) => {
     const proxy = await world.proxy();
     const { id, queue, get, path } = await busyWorkspace(world, proxy);

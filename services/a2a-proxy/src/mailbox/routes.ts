@@ -1,26 +1,18 @@
 /** Following queued requests: `/workspaces/:id/a2a/queue` (our addition), and `POST /admin/a2a-queue/drop-stale` (spec 2 §2.5). */
-import {
-  isWorkspaceId,
-  Json,
-  type MessageId,
-  MessageSource,
-  platformUnavailable,
-  Refusal,
-  type WorkspaceId,
-} from '@molecule/contracts';
-import { isUnavailable } from '@molecule/event-store';
+import { isWorkspaceId, Json, type MessageId, MessageSource, Refusal, type WorkspaceId } from '@molecule/contracts';
 import { auth, defineAuth, doc, JSON_TYPE, json, type NodeBindings, type WithContext } from '@molecule/http';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { canonical } from '../call/caller.ts';
+import { orFail, pageLimit } from '../http.ts';
 import type { Parts } from '../parts.ts';
+import { knownWorkspace } from '../workspace.ts';
 import { alreadyEnded, beingDispatched, type Drops } from './drops.ts';
 import type { Followers } from './follow.ts';
 import { hasEnded, type Item, itemOf, type KeptReply, type Listed, listItems, openMailboxes, ownerOfItem } from './items.ts';
 import { maySee, readerOf } from './reader.ts';
 
-const DEFAULT_LIMIT = 100;
-const MAX_LIMIT = 500;
+const LIMIT = { usual: 100, most: 500 };
 const MAX_WAIT_SECONDS = 60;
 const DEFAULT_STALE_MINUTES = 60;
 
@@ -103,7 +95,7 @@ const listDoc = doc({
       .enum(['queued', 'dispatched', 'completed', 'failed', 'dropped'])
       .optional()
       .describe('Only requests in this state; of those that have ended, the last first.'),
-    limit: z.int().default(DEFAULT_LIMIT).describe(`At most ${MAX_LIMIT}.`),
+    limit: z.int().default(LIMIT.usual).describe(`At most ${LIMIT.most}.`),
   }),
   answers: { 200: { description: 'In order.', body: z.array(QueueItem) } },
   refusals: [
@@ -115,7 +107,7 @@ const listDoc = doc({
 const mailboxesDoc = doc({
   summary: 'List the mailboxes that hold something',
   source: 'addition',
-  query: z.object({ limit: z.int().default(DEFAULT_LIMIT).describe(`At most ${MAX_LIMIT}.`) }),
+  query: z.object({ limit: z.int().default(LIMIT.usual).describe(`At most ${LIMIT.most}.`) }),
   answers: {
     200: {
       description: 'The fullest first.',
@@ -185,6 +177,12 @@ export function queueRoutes(
     return reader instanceof Refusal ? reader : null;
   });
 
+  /** A removed workspace has no token that it could be asked for: nobody speaks in its name. */
+  const isThere = async (id: string): Promise<boolean> => {
+    const status = (await knownWorkspace(directory, id))?.status;
+    return status !== undefined && status !== 'removed';
+  };
+
   /** @throws Refusal: what may not be read is not there */
   async function visible(c: Context<WithContext>) {
     const reader = readerIn(c);
@@ -192,6 +190,7 @@ export function queueRoutes(
     if (reader instanceof Refusal) throw reader;
     const item = isWorkspaceId(workspaceId) && isWorkspaceId(queueId) && (await itemOf(ledger.db, workspaceId, queueId));
     if (!item || !maySee(reader, item.callerId)) throw new Refusal('not-found', NOT_FOUND);
+    if (reader.sees === 'own' && !(await isThere(reader.callerId))) throw new Refusal('not-found', NOT_FOUND);
     return item;
   }
 
@@ -221,12 +220,12 @@ export function queueRoutes(
     if (state === undefined) throw new Refusal('invalid', NO_STATE);
     const workspaceId = canonical(c.req.param('id'));
     if (!isWorkspaceId(workspaceId)) throw new Refusal('not-found', 'workspace not found');
-    const items = await listItems(ledger.db, workspaceId, { state, limit: limitOf(c.req.query('limit') ?? '') });
+    const items = await listItems(ledger.db, workspaceId, { state, limit: pageLimit(c.req.query('limit'), LIMIT) });
     return json(c, items.map(wireItem));
   });
 
   app.get('/admin/a2a-queue', mailboxesDoc, auth.admin, async (c) => {
-    const mailboxes = await openMailboxes(ledger.db, limitOf(c.req.query('limit') ?? ''));
+    const mailboxes = await openMailboxes(ledger.db, pageLimit(c.req.query('limit'), LIMIT));
     const told = mailboxes.map(({ workspaceId, queued, dispatched, oldest }) => {
       const name = directory.get(workspaceId)?.name ?? null;
       return { workspace_id: workspaceId, name, queued, dispatched, oldest_enqueued_at: oldest };
@@ -247,12 +246,7 @@ export function queueRoutes(
     if (minutes === undefined) throw new Refusal('invalid', NO_AGE);
     const workspaceId = c.req.query('workspace_id') || null;
     if (workspaceId !== null && !isWorkspaceId(workspaceId)) throw new Refusal('failed', NOT_DROPPED);
-    const dropped = await drops.stale(minutes, workspaceId).catch((error: unknown) => {
-      if (isUnavailable(error)) throw platformUnavailable(error);
-      c.get('log').error({ err: error }, NOT_DROPPED);
-      throw new Refusal('failed', NOT_DROPPED, { cause: error });
-    });
-    return json(c, { dropped });
+    return json(c, { dropped: await orFail(c, NOT_DROPPED, () => drops.stale(minutes, workspaceId)) });
   });
 }
 
@@ -292,12 +286,6 @@ function hungUp(c: Context<WithContext>): AbortSignal {
   const gone = new AbortController();
   (c.env as NodeBindings | undefined)?.outgoing?.once('close', () => gone.abort());
   return gone.signal;
-}
-
-/** A whole number above 0, at most MAX_LIMIT; anything else is the default. */
-function limitOf(text: string): number {
-  const value = /^\+?\d+$/.test(text) ? Number(text) : 0;
-  return value > 0 ? Math.min(value, MAX_LIMIT) : DEFAULT_LIMIT;
 }
 
 const STATES: ReadonlySet<string> = new Set(QueueItem.shape.state.options);

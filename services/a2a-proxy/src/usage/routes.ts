@@ -1,8 +1,9 @@
 /** `GET /workspaces/:id/metrics`: what a workspace's agent used today (spec 2 §7.5). */
-import { isWorkspaceId, platformUnavailable, Refusal } from '@molecule/contracts';
-import { auth, doc, isUnavailable, json, type WithContext } from '@molecule/http';
+import { isWorkspaceId, Refusal } from '@molecule/contracts';
+import { auth, doc, json, type WithContext } from '@molecule/http';
 import type { Hono } from 'hono';
 import { z } from 'zod';
+import { orFail } from '../http.ts';
 import type { Parts } from '../parts.ts';
 import { knownWorkspace } from '../workspace.ts';
 import { usageOn } from './store.ts';
@@ -44,11 +45,8 @@ export function usageRoutes(
     if (!isWorkspaceId(id)) throw new Refusal('failed', 'failed to verify workspace');
     if ((await knownWorkspace(directory, id)) === undefined) throw new Refusal('not-found', 'workspace not found');
     const start = Math.floor(clock.now().getTime() / DAY_MS) * DAY_MS;
-    const used = await usageOn(ledger.db, id, new Date(start).toISOString().slice(0, 10)).catch((error: unknown) => {
-      if (isUnavailable(error)) throw platformUnavailable(error);
-      c.get('log').error({ err: error }, 'usage could not be read');
-      throw new Refusal('failed', 'failed to fetch metrics', { cause: error });
-    });
+    const day = new Date(start).toISOString().slice(0, 10);
+    const used = await orFail(c, 'failed to fetch metrics', () => usageOn(ledger.db, id, day));
     return json(c, {
       input_tokens: Number(used.inputTokens),
       output_tokens: Number(used.outputTokens),
