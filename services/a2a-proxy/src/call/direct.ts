@@ -42,6 +42,8 @@ export interface DirectCall extends Wish {
   readonly origin?: OpenCall | null;
   /** Given by a service of ours that asks again rather than twice; else `null`. */
   readonly messageId: string | null;
+  /** It is about to be sent; with a message id, the log says so. */
+  readonly onBegun?: () => void;
 }
 
 export interface DirectParts extends Parts {
@@ -111,6 +113,7 @@ export class DirectCalls {
     };
     const before = call.messageId === null ? null : await this.#parts.once.begin(envelope);
     if (before) return this.#refuse(before, respond);
+    call.onBegun?.();
 
     const recording = recorder.begin(envelope, { durable: call.messageId !== null });
     const { headers, limitMs } = call;

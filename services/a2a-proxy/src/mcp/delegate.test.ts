@@ -50,9 +50,24 @@ describe('a task', () => {
     await expect(delegate({ ...parts, calls }, task)).rejects.toThrow('away');
   });
 
-  it('that is not waited for has its id for its message (D2)', () => {
+  it('that is not waited for has its id for its message, and is told of when it has begun (D2)', async () => {
     const { made, parts } = setUp();
-    expect(delegateAsync(parts, { ...task, target: caller })).toBe('an-id');
-    expect(made).toMatchObject([{ messageId: 'an-id', caller: { source: 'self' } }]);
+    let told = '';
+    const telling = delegateAsync(parts, { ...task, target: caller }).then((id) => {
+      told = id;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([told, made]).toMatchObject(['', [{ messageId: 'an-id', caller: { source: 'self' } }]]);
+    made[0]?.onBegun?.();
+    await telling;
+    expect(told).toBe('an-id');
+  });
+
+  it('that is refused has its id all the same, and one that cannot be begun has none', async () => {
+    const { end, parts } = setUp();
+    end(answers.overBudget);
+    expect(await delegateAsync(parts, task)).toBe('an-id');
+    const calls = { handle: () => Promise.reject(new Error('away')) };
+    await expect(delegateAsync({ ...parts, calls }, task)).rejects.toThrow('away');
   });
 });

@@ -388,6 +388,31 @@ describe('delegate_task_async and check_task_status', () => {
     });
   });
 
+  it('know a task that ended with its process, and tell nobody else', async ({ world }) => {
+    const proxy = await world.proxy();
+    const me = await world.registry.create();
+    const target = await below(world, me, 'target');
+    const task = randomUUID();
+    const of = { messageId: task, workspaceId: target, callerId: me, source: 'workspace', method: 'message/send' };
+    await world.database.query(
+      `insert into events (id, stream, version, type, schema, nth, data, meta, recorded_at)
+       values ($1, $2, 1, 'a2a.unreached', 1, 1, $3, $4, now())`,
+      [
+        randomUUID(),
+        `message.${task}`,
+        { ...of, httpStatus: 502, error: 'interrupted' },
+        { workspaceId: target, commandId: 'c' },
+      ],
+    );
+    expect(JSON.parse((await check(world, proxy, me, target, task)) as string)).toEqual({
+      status: 'failed',
+      target_id: target,
+      task_id: task,
+      error: 'interrupted',
+    });
+    expect(await check(world, proxy, target, target, task)).toContain('not_found');
+  });
+
   it('know what was delegated otherwise', async ({ world }) => {
     const proxy = await world.proxy();
     const agent = await world.agent();

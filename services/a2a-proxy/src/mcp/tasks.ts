@@ -4,7 +4,6 @@ import type { Ledger } from '@molecule/event-store';
 import { type Kysely, sql } from 'kysely';
 import type { Tables } from '../database.ts';
 import { itemOf } from '../mailbox/items.ts';
-import { calls } from '../message/message.ts';
 
 export interface TaskStatus {
   readonly status: string;
@@ -52,8 +51,19 @@ async function sent(ledger: Ledger<Tables>, { caller, target, taskId }: Asked): 
   `.execute(ledger.db);
   const [row] = rows;
   if (row) return { status: row.status, error: row.error, result: json(row.result) };
-  const { state } = await ledger.load(calls, taskId);
-  return state.status === 'open' ? { status: 'dispatched', error: null, result: null } : null;
+  return await logged(ledger.db, { caller, target, taskId });
+}
+
+/** What the log says of a task without a row: it is on its way, or ended with the process that had it. */
+async function logged(db: Kysely<Tables>, { caller, target, taskId }: Asked): Promise<TaskStatus | null> {
+  const { rows } = await sql<{ type: string; error: string | null }>`
+    select type, data ->> 'error' as error from events
+     where stream = ${`message.${taskId.toLowerCase()}`} and data ->> 'callerId' = ${caller} and data ->> 'workspaceId' = ${target}
+     order by version desc limit 1
+  `.execute(db);
+  const [last] = rows;
+  if (last?.type === 'a2a.dispatched') return { status: 'dispatched', error: null, result: null };
+  return last?.type === 'a2a.unreached' ? { status: 'failed', error: last.error, result: null } : null;
 }
 
 function ofItem({ state, lastError, reply }: NonNullable<Awaited<ReturnType<typeof itemOf>>>): TaskStatus {

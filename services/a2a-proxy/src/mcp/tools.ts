@@ -44,7 +44,7 @@ export class Tools {
     delegate_task: async (self, args) => delegate(this.#delegating, await this.#task(self, args)),
     delegate_task_async: async (self, args) => {
       const task = await this.#task(self, args);
-      const taskId = delegateAsync(this.#delegating, task);
+      const taskId = await delegateAsync(this.#delegating, task);
       return JSON.stringify({ task_id: taskId, status: 'dispatched', target_id: task.target });
     },
     check_task_status: (self, args) => this.#checkTask(self, args),
