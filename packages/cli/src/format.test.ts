@@ -7,7 +7,7 @@ import { freeSpace, natsVersion, nodeVersion } from './commands/doctor-checks.ts
 import { eventLine, Printer } from './commands/events.ts';
 import { rebuildLines } from './commands/rebuild.ts';
 import { isReady, statusLines } from './commands/status.ts';
-import { oneLine, painter, table } from './format.ts';
+import { manyLines, oneLine, painter, table } from './format.ts';
 import { recorded } from './testing/terminal.ts';
 
 const plain = { colours: false };
@@ -34,6 +34,10 @@ describe('text of others', () => {
   it('stays on its line and moves no cursor', () => {
     expect(oneLine('a\nb\u001b[2Jc\u009b1m\u007f')).toBe(String.raw`a\nb\u001b[2Jc\u009b1m\u007f`);
     expect(oneLine('x'.repeat(300), 10)).toBe('xxxxxxxxx…');
+  });
+
+  it('has its own lines where there are many, and moves no cursor either', () => {
+    expect(manyLines('a\r\n\tb\nc\rd\u001b]52;c;x\u0007\u009b1m')).toBe(`a\n\tb\nc${String.raw`\rd\u001b]52;c;x\u0007\u009b1m`}`);
   });
 });
 

@@ -32,6 +32,11 @@ export const oneLine = (text: string, max = 200): string => {
   return plain.length > max ? `${plain.slice(0, max - 1)}…` : plain;
 };
 
+/** The same on as many lines as it has. */
+export const manyLines = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
+  text.replaceAll('\r\n', '\n').replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, escaped);
+
 const escaped = (char: string): string => {
   const json = JSON.stringify(char).slice(1, -1);
   return json === char ? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}` : json;

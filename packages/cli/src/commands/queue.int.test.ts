@@ -160,6 +160,19 @@ describe('molecule send', () => {
     ]);
   });
 
+  it('shows what an agent writes, and does not obey it', async ({ gateway }) => {
+    const evil = 'first\n\u001b[2Jsecond';
+    const shown = ['first\n\\u001b[2Jsecond'];
+    const said = { result: { parts: [{ kind: 'text', text: evil }] } };
+    gateway.answer(`POST /workspaces/${atlas}/a2a`, [200, said]);
+    expect((await gateway.molecule(['send', atlas, 'x'])).out).toEqual(shown);
+    gateway.answer(`POST /workspaces/${atlas}/a2a`, queued);
+    for (const result of [said, evil]) {
+      gateway.answer(`GET ${at}?wait=0`, [200, { ...followed, state: 'completed', position: null, result }]);
+      expect((await gateway.molecule(['send', atlas, 'x', '--wait'])).out).toEqual(shown);
+    }
+  });
+
   it.for([
     [{ state: 'failed', last_error: 'out of tokens' }, 'The message failed: out of tokens'],
     [{ state: 'dropped', last_error: 'cancelled' }, 'The message was dropped: cancelled'],

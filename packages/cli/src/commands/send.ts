@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type Answer, Api } from '../api.ts';
 import { type Command, jsonOption, textOf, urlOption } from '../command.ts';
-import { oneLine } from '../format.ts';
+import { manyLines, oneLine } from '../format.ts';
 import { CliError, type Terminal } from '../terminal.ts';
 import { findTarget } from '../where.ts';
 import { workspaceId } from '../workspace.ts';
@@ -68,7 +68,7 @@ function showAnswer({ status, text, json }: Answer, terminal: Terminal, told: To
   if (status < 200 || status > 299) throw new CliError(`${failure ?? `status ${status}`}${hintOf(status, json, told)}`);
   if (told.json) terminal.out(text);
   else if (failure !== undefined) throw new CliError(`The agent answered with an error: ${failure}`);
-  else terminal.out(replyText(json) ?? text);
+  else terminal.out(manyLines(replyText(json) ?? text));
   return 0;
 }
 
@@ -110,7 +110,8 @@ async function follow(api: Api, terminal: Terminal, at: string, told: Told): Pro
   if (told.json) return 0;
   const failure = failureOf(item.result);
   if (failure !== undefined) throw new CliError(`The agent answered with an error: ${failure}`);
-  terminal.out(typeof item.result === 'string' ? item.result : (replyText(item.result) ?? JSON.stringify(item.result)));
+  const { result } = item;
+  terminal.out(manyLines(typeof result === 'string' ? result : (replyText(result) ?? JSON.stringify(result))));
   return 0;
 }
 
