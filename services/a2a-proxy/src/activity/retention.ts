@@ -13,11 +13,13 @@ export async function deleteOld(
     sql`delete from activity where ctid = any(array(
       select ctid from activity where created_at < now() - ${days} * interval '1 day' limit ${ROWS_AT_ONCE}))`.execute(db),
   );
+  // From their end on: what waited for long ended just now, and who follows it has not read the reply yet.
   const bodies = await inPortions(signal, () =>
     sql`delete from messages where ctid = any(array(
-      select ctid from messages where not active and created_at < now() - ${days} * interval '1 day' limit ${ROWS_AT_ONCE}))`.execute(
-      db,
-    ),
+      select messages.ctid from messages left join mailbox using (message_id)
+      where not active and created_at < now() - ${days} * interval '1 day'
+        and coalesce(completed_at, created_at) < now() - ${days} * interval '1 day'
+      limit ${ROWS_AT_ONCE}))`.execute(db),
   );
   // The key of a delegation lives as long as its rows (spec 2 §3.1), and as long as it is open.
   await inPortions(signal, () =>

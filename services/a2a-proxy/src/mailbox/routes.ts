@@ -284,7 +284,9 @@ function waitOf(query: string | undefined, prefer: string | undefined): number {
 /** Says when the client has gone. */
 function hungUp(c: Context<WithContext>): AbortSignal {
   const gone = new AbortController();
-  (c.env as NodeBindings | undefined)?.outgoing?.once('close', () => gone.abort());
+  const outgoing = (c.env as NodeBindings | undefined)?.outgoing;
+  if (outgoing?.destroyed) gone.abort();
+  else outgoing?.once('close', () => gone.abort());
   return gone.signal;
 }
 

@@ -134,4 +134,22 @@ describe('what is old', () => {
     await world.proxy({ ACTIVITY_CLEANUP_INTERVAL_HOURS: '0.0001' });
     await waitFor(async () => (await world.database.query('select 1 from activity')).rows.length === 2);
   });
+
+  it('counts for a message that waited from its end on: its reply can be read for as long', async ({ world }) => {
+    const first = await world.proxy();
+    const agent = await world.agent({ behaviour: { kind: 'reset' } });
+    const id = await world.workspace(agent);
+    const [old, late] = [(await world.call(first, id)).json.queue_id, (await world.call(first, id)).json.queue_id];
+    expect(late).not.toBe(old);
+    agent.behave({ kind: 'echo' });
+    world.beat(id);
+    await waitFor(async () => (await world.database.query('select 1 from messages where active')).rows.length === 0);
+    await world.database.query("update messages set created_at = now() - interval '8 days'");
+    await world.database.query("update mailbox set completed_at = now() - interval '8 days' where message_id = $1", [old]);
+    await first.close();
+    await world.proxy({ ACTIVITY_CLEANUP_INTERVAL_HOURS: '0.0001' });
+    const kept = async () => (await world.database.query('select message_id from messages where reply is not null')).rows;
+    await waitFor(async () => (await kept()).length < 2);
+    expect(await kept()).toEqual([{ message_id: late }]);
+  });
 });
