@@ -17,6 +17,8 @@ export const DirectoryEntry = z.object({
   status: WorkspaceStatus,
   /** When the status last changed, RFC 3339. */
   statusSince: z.string(),
+  /** It is removed, and its data is gone too: to clients there is no such workspace. Absent: no. */
+  purged: z.boolean().optional(),
   url: z.string(),
   internalUrl: z.string(),
   runtime: z.string(),

@@ -114,6 +114,8 @@ describe('an entry of the directory', () => {
       }),
     );
     expect(entry).toMatchObject({ status: 'removed', statusSince: at(4), url: '', tokens: [], version: 6 });
+    expect(entry).not.toHaveProperty('purged');
+    expect(applyFact(entry, fact(workspaceId, 7, 'workspace.purged', {}))).toEqual({ ...entry, version: 7, purged: true });
   });
 });
 

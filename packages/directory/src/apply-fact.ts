@@ -17,7 +17,7 @@ export function applyFact(entry: DirectoryEntry | undefined, fact: RecordedWorks
   if (entry && fact.version <= entry.version) return entry;
   const before = entry ?? blank(fact);
   const after: DirectoryEntry = { ...before, version: fact.version };
-  if (before.status === 'removed') return after; // A2
+  if (before.status === 'removed') return fact.type === 'workspace.purged' ? { ...after, purged: true } : after; // A2
   switch (fact.type) {
     case 'workspace.created':
       return {

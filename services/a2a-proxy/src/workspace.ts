@@ -10,10 +10,9 @@ export async function knownWorkspace(
 ): Promise<DirectoryEntry | undefined> {
   const id = text.toLowerCase();
   if (!isWorkspaceId(id)) return undefined;
-  const known = directory.get(id);
-  if (known !== undefined) return known;
   try {
-    return await directory.resolve(id);
+    const known = directory.get(id) ?? (await directory.resolve(id));
+    return known?.purged ? undefined : known;
   } catch (error) {
     if (isUnavailable(error)) throw platformUnavailable(error);
     throw error;

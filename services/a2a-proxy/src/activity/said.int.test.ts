@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { waitFor } from '@molecule/testkit';
+import { purged, removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { admin, anonymous, it, message, type Running, type World } from '../testing/world.ts';
 
@@ -256,6 +256,11 @@ describe('GET /workspaces/:id/metrics', () => {
     const proxy = await world.proxy();
     const unknown = await world.send(proxy, `/workspaces/${randomUUID()}/metrics`, 'GET', { identity: admin });
     expect([unknown.status, unknown.text]).toEqual([404, '{"error":"workspace not found"}']);
+    const forgotten = await world.registry.create();
+    await world.registry.say(forgotten, removed, purged);
+    await world.known();
+    const gone = await world.send(proxy, `/workspaces/${forgotten}/metrics`, 'GET', { identity: admin });
+    expect(gone).toMatchObject({ status: 404, text: '{"error":"workspace not found"}' });
     const none = await world.send(proxy, '/workspaces/no-id/metrics', 'GET', { identity: admin });
     expect([none.status, none.text]).toEqual([500, '{"error":"failed to verify workspace"}']);
   });

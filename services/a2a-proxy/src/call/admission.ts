@@ -43,7 +43,8 @@ export class Admissions {
   /** The workspace, if there is one and the caller may speak to it. */
   async find(caller: Caller, target: string): Promise<{ readonly entry: DirectoryEntry } | { readonly answer: Answer }> {
     const { directory } = this.#parts;
-    const entry = directory.get(target) ?? (await this.#lookUp(target));
+    const found = directory.get(target) ?? (await this.#lookUp(target));
+    const entry = found !== UNKNOWN && found?.purged ? undefined : found;
 
     if (caller.source === 'workspace') {
       const known = directory.get(caller.name) ?? (await this.#lookUp(caller.name));

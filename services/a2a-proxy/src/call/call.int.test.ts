@@ -1,6 +1,6 @@
 /** Direct calls, told from outside: real agents over real HTTP (spec 2 §1). */
 import { randomUUID } from 'node:crypto';
-import { registered, removed, waitFor } from '@molecule/testkit';
+import { purged, registered, removed, waitFor } from '@molecule/testkit';
 import { describe, expect } from 'vitest';
 import { status } from '../testing/registry.ts';
 import { anonymous, it, message } from '../testing/world.ts';
@@ -164,6 +164,8 @@ describe('a call that is not let through', () => {
     await world.registry.say(drowsy, status('hibernating', false)); // its address is still known
     const gone = await world.registry.create({ at: agent.url });
     await world.registry.say(gone, removed);
+    const forgotten = await world.registry.create({ at: agent.url });
+    await world.registry.say(forgotten, removed, purged);
     const metadata = await world.registry.create({ at: 'http://169.254.169.254/latest' });
     await world.known();
     const tokenId = await world.registry.issueToken(child);
@@ -198,6 +200,7 @@ describe('a call that is not let through', () => {
     expect(await told(paused)).toMatchObject({ error: 'workspace has no URL', status: 'paused' });
     expect(await told(drowsy)).toMatchObject({ error: 'workspace has no URL', status: 'hibernating' });
     expect(await told(gone)).toMatchObject({ error: 'workspace has no URL', status: 'removed' });
+    expect(await told(forgotten)).toEqual({ status: 404, error: 'workspace not found' });
     expect(await told(asleep)).toEqual({
       status: 503,
       error: 'workspace is waking from hibernation — retry in ~15 seconds',

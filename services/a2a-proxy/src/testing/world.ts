@@ -166,10 +166,10 @@ export class World {
     await waitFor(async () => {
       const facts = [...this.registry.entries.values()];
       for (const { url } of this.#proxies) {
-        for (const { workspaceId, status } of facts) {
+        for (const { workspaceId, status, purged } of facts) {
           // A body that is no JSON shows the way without taking it.
           const answer = await this.call(url, workspaceId, { body: 'x' }).catch(() => undefined);
-          if (answer?.status === 404) return false;
+          if (answer?.status === 404 && !purged) return false;
           // Created, and its agent not yet registered: there is more to come.
           if (answer?.status === 503 && answer.json.status === 'provisioning' && status !== 'provisioning') return false;
         }
