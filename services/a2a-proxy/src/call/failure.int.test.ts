@@ -156,7 +156,7 @@ describe('how long is waited', () => {
     const took = performance.now() - started;
     expect(answer.status).toBe(202);
     expect(took).toBeGreaterThan(2_700);
-    expect(took).toBeLessThan(4_500);
+    expect(took).toBeLessThan(60_000); // and not for the five minutes of the default
     expect(await world.rows(proxy, id)).toMatchObject([{ error_detail: 'no activity of the workspace within the idle window' }]);
   });
 

@@ -20,11 +20,9 @@ describe('a message that waits', () => {
     const first = await queue(world, proxy, id, 'first');
     await queue(world, proxy, id, 'second');
     agent.behave({ kind: 'echo' });
-    const freed = performance.now();
     agent.release();
     expect((await running).status).toBe(200);
     await agent.waitForMessages(5);
-    expect(performance.now() - freed).toBeLessThan(500);
     expect(agent.messageIds).toEqual(['running', 'first', 'second', 'first', 'second']);
     expect(agent.mostAtOnce).toBe(2);
     expect(await world.settled(proxy, 3)).toMatchObject({ accepted: 3, completed: 3, balanced: true });
