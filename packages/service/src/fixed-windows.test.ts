@@ -24,6 +24,16 @@ describe('a window', () => {
     expect(take(60_000)).toEqual([true, 2, 60]);
   });
 
+  it('is never longer than it is, whatever fraction of a millisecond it begins at', () =>
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e7, noNaN: true }), (now) => {
+        const { time, windows } = setUp();
+        time.now = now;
+        expect(windows.take('a').resetSeconds).toBe(60);
+      }),
+      { examples: [[213_111.98760160521]] },
+    ));
+
   it('is of one address', () => {
     const { windows } = setUp({ limit: 1 });
     expect(['a', 'b', 'a', 'b'].map((key) => windows.take(key).allowed)).toEqual([true, true, false, false]);

@@ -58,7 +58,7 @@ export class FixedWindows {
       allowed,
       limit: this.#limit,
       remaining: this.#limit - window.used,
-      resetSeconds: Math.max(1, Math.ceil((window.since + this.#windowMs - now) / 1000)),
+      resetSeconds: Math.max(1, Math.ceil((this.#windowMs - (now - window.since)) / 1000)),
     };
   }
 

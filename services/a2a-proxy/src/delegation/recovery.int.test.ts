@@ -84,8 +84,8 @@ describe('a process that is killed', () => {
     expect(await typesOf(world, pending)).toEqual(['sent', 'dispatched', 'completed']);
     // Taken over under the same message id.
     expect(await typesOf(world, claimed)).toEqual(['sent', 'dispatched', 'dispatched', 'completed']);
-    expect(await world.facts(messageId ?? '')).toEqual(['a2a.dispatched', 'a2a.answered']);
     expect(await world.settled(survivor, 3)).toMatchObject({ balanced: true });
+    expect(await world.facts(messageId ?? '')).toEqual(['a2a.dispatched', 'a2a.answered']);
     const report = await survivor.service.rebuild?.(true);
     expect(report?.projections.every(({ missing, unexpected }) => missing === 0 && unexpected === 0)).toBe(true);
   }, 60_000);
