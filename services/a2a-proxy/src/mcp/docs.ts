@@ -53,11 +53,11 @@ const NO_STREAM = 'Streamable HTTP: there is no stream to listen to, and no sess
 export const noStreamDoc = doc({
   summary: 'Say that the MCP endpoint pushes nothing',
   source: 'addition',
-  answers: { 405: { description: NO_STREAM } },
+  answers: { 405: { description: NO_STREAM, body: z.strictObject({ error: z.literal('method not allowed') }) } },
 });
 
 export const noSessionDoc = doc({
   summary: 'Say that the MCP endpoint keeps no sessions',
   source: 'addition',
-  answers: { 405: { description: NO_STREAM } },
+  answers: { 405: { description: NO_STREAM, body: z.strictObject({ error: z.literal('method not allowed') }) } },
 });

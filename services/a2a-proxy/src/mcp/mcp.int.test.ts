@@ -125,7 +125,7 @@ describe('the endpoint', () => {
     expect((await ask(own, BEARER))[0]).toBe(400);
     // The standard's stream and sessions are not here; its clients know what that means.
     const get = await world.send(proxy, `/workspaces/${id}/mcp`, 'GET', { identity: own });
-    expect([get.status, get.headers['allow'], get.text]).toEqual([405, 'POST', '']);
+    expect([get.status, get.headers['allow'], get.text]).toEqual([405, 'POST', '{"error":"method not allowed"}']);
   });
 
   it('counts what a bearer asks for on both routes, and keeps others apart', async ({ world }) => {

@@ -43,8 +43,8 @@ interface Admitted {
 }
 
 export function mcpRoutes(app: Hono<WithContext>, parts: McpRouteParts): RawRoute[] {
-  app.get(PATH, noStreamDoc, auth.workspace, (c) => c.body(null, 405, NOT_HERE));
-  app.delete(PATH, noSessionDoc, auth.workspace, (c) => c.body(null, 405, NOT_HERE));
+  app.get(PATH, noStreamDoc, auth.workspace, (c) => c.body(NOT_HERE, 405, { allow: 'POST', 'content-type': JSON_TYPE }));
+  app.delete(PATH, noSessionDoc, auth.workspace, (c) => c.body(NOT_HERE, 405, { allow: 'POST', 'content-type': JSON_TYPE }));
 
   const endpoint: RawRoute = {
     method: 'POST',
@@ -100,7 +100,8 @@ export function mcpRoutes(app: Hono<WithContext>, parts: McpRouteParts): RawRout
   }
 }
 
-const NOT_HERE = { allow: 'POST' } as const;
+/** There is no stream to listen to, and no session to end. */
+const NOT_HERE = '{"error":"method not allowed"}';
 
 interface Answered {
   readonly status: 200 | 202 | 400;

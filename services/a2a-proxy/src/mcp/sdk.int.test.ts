@@ -108,7 +108,11 @@ describe('streamable HTTP', () => {
     const url = `${proxy.url}/workspaces/${id}/mcp`;
     for (const method of ['GET', 'DELETE']) {
       const answer = await fetch(url, { method, headers: { ...world.signed(admin), ...BOTH } });
-      expect([answer.status, answer.headers.get('allow'), await answer.text()]).toEqual([405, 'POST', '']);
+      expect([answer.status, answer.headers.get('allow'), await answer.text()]).toEqual([
+        405,
+        'POST',
+        '{"error":"method not allowed"}',
+      ]);
     }
   });
 });
