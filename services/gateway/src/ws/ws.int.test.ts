@@ -1,6 +1,8 @@
 /** The socket over real connections: who may listen, what they hear and in which order, and what a slow one costs. */
 import { randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { LivePublisher } from '@molecule/bus';
 import { type ScheduleFact, ScheduleId, STREAMS, WorkspaceId } from '@molecule/contracts';
 import { recordedFact, removed, waitFor } from '@molecule/testkit';
@@ -251,7 +253,7 @@ describe('a client that does not read', () => {
     const stopped = await upgradeByHand(gateway);
     stopped.pause();
     const live = new LivePublisher(bus, 'a2a-proxy', { log });
-    const before = process.memoryUsage().external;
+    const before = externalBytes();
     const events = 1_500;
     const padding = 'x'.repeat(20_000);
     for (let n = 0; n < events; n++) {
@@ -265,10 +267,18 @@ describe('a client that does not read', () => {
     const { text } = await call(gateway, '/metrics');
     const dropped = Number(/^molecule_websocket_dropped_total(?:\{.*\})? (\d+)$/m.exec(text)?.[1]);
     expect(dropped).toBeGreaterThan(500);
-    expect(process.memoryUsage().external - before).toBeLessThan(60e6);
+    // 256 events of 20 KB may wait for it, and not the 30 MB that were told. What is let go of goes a little later.
+    await waitFor(() => externalBytes() - before < 15e6, { what: 'the memory of what was dropped to be given back' });
     stopped.destroy();
   });
 });
+
+/** What is held outside the heap: garbage is not. */
+function externalBytes(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().external;
+}
 
 /** A socket that is open as a WebSocket and has nobody who reads it. */
 function upgradeByHand({ port }: Gateway): Promise<Socket> {
