@@ -108,6 +108,27 @@ describe.runIf(available)('with an engine', () => {
     expect(running).toEqual({ running: true, certain: true });
   });
 
+  it('starts several of them at once, although each finds out what the engine cannot give', async () => {
+    const signal = AbortSignal.timeout(60_000);
+    const backend = new DockerBackend({ ...options, network: 'host' });
+    const seed = [{ path: 'config.yaml', data: Buffer.from('runtime: echo\n'), mode: 0o644 }];
+    const ids = [1, 2, 3].map(() => WorkspaceId.parse(randomUUID()));
+    const outcomes = await Promise.all(
+      ids.map((workspaceId) =>
+        backend.start(
+          { workspaceId, runtime: 'echo', tier: 3, env: {}, seed, files: [], resetSession: false, mount: null },
+          signal,
+        ),
+      ),
+    );
+    for (const workspaceId of ids) {
+      await backend.stop(id12(workspaceId), signal);
+      await backend.removeVolume(id12(workspaceId), signal);
+      await removeWorkspaceVolume(workspaceId);
+    }
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['started', 'started', 'started']);
+  });
+
   it('keeps the sessions of claude-code from one start to the next, and throws them away when it is told to', async () => {
     const signal = AbortSignal.timeout(60_000);
     const backend = new DockerBackend({ ...options, network: 'host', localImage: (_runtime, until) => echo.ensure(until) });

@@ -87,9 +87,11 @@ export class DockerBackend implements Backend {
   async start(spec: WorkloadSpec, signal: AbortSignal): Promise<StartOutcome> {
     try {
       const url = await this.#start(spec, signal).catch((error: unknown) => {
-        if (!this.#privileges || !wantsPrivileges(spec) || !lacksPrivileges(error)) throw error;
-        this.#privileges = false; // D4
-        this.#options.log.warn({ err: error }, 'the engine cannot give privileges; tiers 3 and 4 do without from here on');
+        if (!wantsPrivileges(spec) || !lacksPrivileges(error)) throw error;
+        // D4. One that began at the same time may have found it out already: this one was asked for with them all the same.
+        if (this.#privileges)
+          this.#options.log.warn({ err: error }, 'the engine cannot give privileges; tiers 3 and 4 do without from here on');
+        this.#privileges = false;
         return this.#start(spec, signal);
       });
       return { outcome: 'started', url };
