@@ -15,5 +15,6 @@ export { type RunOptions, run } from './run.ts';
 export { runService } from './run-service.ts';
 export { Scope } from './scope.ts';
 export { TenantSource, withTenantSettings } from './tenant-settings.ts';
+export { derivedId, firstBytes } from './text.ts';
 export { backoff, type Clock, newId, sleep, systemClock } from './time.ts';
 export { type PastSpan, readTraceparent, recordSpan } from './tracing.ts';

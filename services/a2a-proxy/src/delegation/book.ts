@@ -4,9 +4,9 @@
  *   B1. A key is held by one delegation of a workspace that has not failed: who comes second is told of the first (spec 2 §3.1).
  *   B2. Rows are written as long as the task's row is there: a purged workspace gets none (retention).
  */
-import { createHash } from 'node:crypto';
 import type { DelegationId, MessageId, WorkspaceId } from '@molecule/contracts';
 import type { Tx } from '@molecule/event-store';
+import { derivedId } from '@molecule/service';
 import { sql } from 'kysely';
 import { storable } from '../activity/row.ts';
 import { putActivity } from '../activity/store.ts';
@@ -237,10 +237,7 @@ const forgetTask = async (tx: Tx<Tables>, trackingId: string): Promise<void> => 
 };
 
 /** The id of a delegation of which only the end was told: the same, however often it is told. */
-export function madeOf(workspaceId: string, delegationId: string): string {
-  const hash = createHash('sha256').update(`${workspaceId} ${delegationId}`).digest('hex');
-  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
-}
+export const madeOf = (workspaceId: string, delegationId: string): string => derivedId(`${workspaceId} ${delegationId}`);
 
 function isKeyTaken(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {

@@ -5,8 +5,9 @@
  *       told what became of it.
  *   D2. A message that reached nobody may be sent anew, under the next id: that is what a redelivery by hand is for.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Ledger } from '@molecule/event-store';
+import { derivedId } from '@molecule/service';
 import type { Tables } from '../database.ts';
 import { calls, type Message } from '../message/message.ts';
 
@@ -34,7 +35,4 @@ const hasFailed = (state: Message): boolean =>
 /** What names a delivery to other services. */
 export const commandIdOf = (deliveryId: string): string => `github-${deliveryId === '' ? randomUUID() : uuidOf(deliveryId)}`;
 
-function uuidOf(name: string): string {
-  const hash = createHash('sha256').update(`github ${name}`).digest('hex');
-  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
-}
+const uuidOf = (name: string): string => derivedId(`github ${name}`);

@@ -1,6 +1,7 @@
+import { firstBytes } from '@molecule/service';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cut, memoriesOf, type Seed } from './memories.ts';
+import { memoriesOf, type Seed } from './memories.ts';
 
 describe('what a new workspace is to remember', () => {
   it.each<[Seed, string | null]>([
@@ -35,12 +36,12 @@ describe('a text that is cut', () => {
     ['aä', 2, 'a'],
     ['😀', 3, ''],
     ['a😀b', 5, 'a😀'],
-  ])('%j to %i bytes is %j', (text, bytes, expected) => expect(cut(text, bytes)).toBe(expected));
+  ])('%j to %i bytes is %j', (text, bytes, expected) => expect(firstBytes(text, bytes)).toBe(expected));
 
   it('is the longest beginning of whole characters that fits', () =>
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.nat(40), (text, bytes) => {
-        const kept = cut(text, bytes);
+        const kept = firstBytes(text, bytes);
         expect(text.startsWith(kept)).toBe(true);
         expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(bytes);
         const next = [...text.slice(kept.length)][0];

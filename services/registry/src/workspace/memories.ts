@@ -1,7 +1,7 @@
 /** What a workspace is made to remember when it is created (spec 1 §1.4): which of it is kept, and how. */
 import type { WorkspaceId } from '@molecule/contracts';
 import type { Tx } from '@molecule/event-store';
-import type { Log } from '@molecule/service';
+import { firstBytes, type Log } from '@molecule/service';
 import { redact } from '@molecule/vault';
 import { z } from 'zod';
 import type { Tables } from '../database.ts';
@@ -29,21 +29,12 @@ export const memoriesOf = (seeds: readonly Seed[]): readonly Memory[] =>
   seeds.flatMap(({ content, scope }) => {
     const known = MemoryScope.safeParse((scope || 'LOCAL').toUpperCase());
     if (!known.success || !content) return [];
-    return [{ scope: known.data, content: cut(marked(known.data, redact(content)), MAX_MEMORY_BYTES) }];
+    return [{ scope: known.data, content: firstBytes(marked(known.data, redact(content)), MAX_MEMORY_BYTES) }];
   });
 
 /** What everybody reads is shown between marks; no text can bring its own (spec 2 §7.10). */
 const marked = (scope: MemoryScope, text: string): string =>
   scope === 'GLOBAL' ? text.replaceAll('[MEMORY ', '[_MEMORY ') : text;
-
-/** As many whole characters as fit. */
-export function cut(text: string, maxBytes: number): string {
-  const bytes = Buffer.from(text);
-  if (bytes.length <= maxBytes) return text;
-  let end = maxBytes;
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return bytes.toString('utf8', 0, end);
-}
 
 export interface Seeding {
   readonly at: string;

@@ -6,13 +6,13 @@
  *   R3. Nothing is stored for a workspace that is not there, not even by a command that races its removal.
  *   R4. An answer is as long as a message may be (D10): the rest of a list, and of a text longer than that, stays where it is.
  */
-import { createHash } from 'node:crypto';
 import type { WorkspaceId } from '@molecule/contracts';
+import { derivedId, firstBytes } from '@molecule/service';
 import { redact } from '@molecule/vault';
 import { type Kysely, sql } from 'kysely';
 import type { Tables } from '../database.ts';
 import { fitting } from './fitting.ts';
-import { cut, MAX_MEMORY_BYTES } from './memories.ts';
+import { MAX_MEMORY_BYTES } from './memories.ts';
 
 type Db = Kysely<Tables>;
 
@@ -30,7 +30,7 @@ export async function remember(
   { workspaceId, scope, content, namespace, commandId }: Remembering,
 ): Promise<string | null> {
   const id = memoryIdOf(workspaceId, commandId);
-  const kept = cut(redact(content), MAX_MEMORY_BYTES); // R1
+  const kept = firstBytes(redact(content), MAX_MEMORY_BYTES); // R1
   // By the database's clock: its microseconds keep the order of what is told at once. R3: a removal under way ends first, for it writes the row that is shared here.
   const { rows } = await sql`
     with there as (
@@ -46,10 +46,7 @@ export async function remember(
 }
 
 /** A UUID made from who remembers and by which command. */
-export function memoryIdOf(workspaceId: string, commandId: string): string {
-  const hash = createHash('sha256').update(`${workspaceId} ${commandId}`).digest('hex');
-  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
-}
+export const memoryIdOf = (workspaceId: string, commandId: string): string => derivedId(`${workspaceId} ${commandId}`);
 
 export interface Recollection {
   readonly id: string;
@@ -101,7 +98,7 @@ export async function recall(db: Db, { workspaceId, scope, query, limit }: Recal
 const shortened = (one: Recollection, maxBytes: number): Recollection =>
   Buffer.byteLength(JSON.stringify(one)) <= maxBytes
     ? one
-    : { ...one, content: cut(one.content, Math.floor(maxBytes / 6) - 256) };
+    : { ...one, content: firstBytes(one.content, Math.floor(maxBytes / 6) - 256) };
 
 /** What a workspace is there for, in the order asked, as many as fit: who misses some asks for the rest. */
 export async function rolesOf(
